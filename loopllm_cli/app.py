@@ -1,0 +1,48 @@
+"""The Typer application. Command modules are light; what they need they import when called."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from loopllm_cli import __version__
+from loopllm_cli.commands import baseline, drift, ingest
+
+app = typer.Typer(
+    name="loopllm",
+    help="Keep a production LLM from decaying: logs, drift, pairs, correction, proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+baselines = typer.Typer(help="Freeze a window of normal behaviour under a name.")
+baselines.command("create")(baseline.create)
+baselines.command("list")(baseline.list_all)
+baselines.command("show")(baseline.show)
+
+app.command("ingest")(ingest.ingest)
+app.add_typer(baselines, name="baseline", no_args_is_help=True)
+app.command("drift")(drift.drift)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"loopllm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,64 @@
+"""Options that several commands share, defined once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopllm_cli.model import Window
+
+ProjectOption = Annotated[
+    Path,
+    typer.Option("--project", envvar="LOOPLLM_PROJECT", help="Directory that holds .loopllm/."),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="LOOPLLM_CONFIG", help="TOML file [default: PROJECT/loopllm.toml]."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no hints.")]
+VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show everything.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html-out", help="Write a self-contained HTML report here.")
+]
+JsonOutOption = Annotated[
+    Path | None, typer.Option("--json-out", help="Write the result as JSON here.")
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", help="First moment: an ISO date or time (UTC), or an age such as 7d."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", help="First moment that is no longer in the window.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="Only answers of this model, as logged.")
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option("--where", help="SQL condition on the store's columns, e.g. \"cost_usd > 0\"."),
+]
+
+
+def to_window(
+    since: str | None, until: str | None, model: str | None, where: str | None
+) -> Window:
+    """Build the window that the options ask for.
+
+    Raises:
+        ConfigError: a moment cannot be read.
+    """
+    from loopllm_cli.store.windows import parse_moment
+
+    now = datetime.now(UTC)
+    return Window(
+        since=parse_moment(since, now) if since else None,
+        until=parse_moment(until, now) if until else None,
+        model=model,
+        where=where,
+    )

@@ -1,0 +1,50 @@
+"""Where results and remarks go: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from loopllm_cli.errors import StoreUnavailable
+from loopllm_cli.render.clean import clean_text
+
+
+def stdout() -> Console:
+    """Return a console for results; rich follows NO_COLOR and COLUMNS by itself."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def remark(text: str, *, quiet: bool = False) -> None:
+    """Write one line to stderr, unless asked to be quiet."""
+    if not quiet:
+        sys.stderr.write(f"│ {clean_text(text)}\n")
+
+
+def print_json(text: str) -> None:
+    """Write a JSON document to stdout."""
+    sys.stdout.write(text)
+
+
+def write_artefact(path: Path | None, text: str, *, quiet: bool = False) -> None:
+    """Write an artefact in one step and say where it is; `-` is stdout.
+
+    Raises:
+        StoreUnavailable: the place cannot be written.
+    """
+    if path is None:
+        return
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot write {path} ({error.strerror})", "choose another place"
+        ) from error
+    remark(f"written: {path}", quiet=quiet)

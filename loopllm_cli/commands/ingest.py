@@ -1,0 +1,79 @@
+"""`loopllm ingest`: read exported logs and feedback into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopllm_cli.commands import _options as opt
+from loopllm_cli.commands._boundary import guarded
+from loopllm_cli.commands._output import print_json, remark, stdout
+from loopllm_cli.commands._progress import ProgressLine
+
+MapOption = Annotated[
+    Path | None, typer.Option("--map", help="TOML file that says which key holds which field.")
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option("--format", help="openai_chat, messages, flat or feedback; seen by itself."),
+]
+DateOption = Annotated[
+    str | None,
+    typer.Option("--date-format", help="How times are written, e.g. '%m/%d/%Y, %H:%M:%S'."),
+]
+RejectOption = Annotated[
+    float,
+    typer.Option("--max-reject-rate", min=0.0, max=1.0, help="Share of bad lines to accept."),
+]
+WaitOption = Annotated[
+    float, typer.Option("--lock-wait", min=0.0, help="Seconds to wait for another writer.")
+]
+
+
+@guarded
+def ingest(
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, or - for stdin.", metavar="PATH...")
+    ],
+    project: opt.ProjectOption = Path(),
+    map_file: MapOption = None,
+    only_format: FormatOption = None,
+    date_format: DateOption = None,
+    max_reject_rate: RejectOption = 0.05,
+    lock_wait: WaitOption = 60.0,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Store nothing.")] = False,
+    as_json: opt.JsonOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Read exported logs and feedback into the store, each row once.
+
+    JSON Lines (plain or gzip) of flat records, messages, OpenAI request/response pairs, and
+    feedback. What cannot be read is kept in .loopllm/rejects with its line and reason.
+    """
+    from loopllm_cli.render.as_json import to_json
+    from loopllm_cli.render.text import write_ingest
+    from loopllm_cli.sources.columns import PLAIN, read_mapping
+    from loopllm_cli.sources.ingest import IngestOptions
+    from loopllm_cli.sources.ingest import ingest as run_ingest
+    from loopllm_cli.store.project import Project
+
+    progress = ProgressLine(quiet=quiet)
+    options = IngestOptions(
+        mapping=read_mapping(map_file) if map_file else PLAIN,
+        only_format=only_format,
+        date_format=date_format,
+        max_reject_rate=max_reject_rate,
+        lock_wait_s=lock_wait,
+        dry_run=dry_run,
+        on_progress=lambda path, n: progress.show(f"{Path(path).name}: {n:,} lines"),
+    )
+    summary = run_ingest(Project(project), paths, options)
+    progress.done()
+    if as_json:
+        print_json(to_json(summary))
+        return
+    write_ingest(stdout(), summary)
+    if not dry_run:
+        remark("next: loopllm baseline create v1", quiet=quiet)

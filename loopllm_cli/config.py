@@ -1,0 +1,175 @@
+"""Configuration: one TOML file per project, frozen into dataclasses; unknown keys are errors.
+
+Precedence: a flag, then a `LOOPLLM_*` variable, then the file, then the default. There is no
+user-level file, so that a laptop and a CI runner decide alike.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loopllm_cli.errors import ConfigError
+
+FILE_NAME = "loopllm.toml"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DriftConfig:
+    """`[drift]`: how windows are compared.
+
+    `segment_by` is "prompts" (clusters of like prompts) or a column of the store; `cluster_by`
+    names a column whose rows depend on each other, instead of the user; `tolerances` overrides
+    signals' tolerances by name; `signals` limits the comparison to some signals.
+    """
+
+    alpha: float = 0.05
+    power: float = 0.80
+    inconclusive: str = "most"
+    segment_by: str = "prompts"
+    cluster_by: str | None = None
+    tolerances: dict[str, float] = field(default_factory=dict)
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PairsConfig:
+    """`[pairs]`: which feedback becomes a pair.
+
+    `min_rating_margin` is a share of the rating scale (0.5 is two steps of five); edit distances
+    are shares of the longer text.
+    """
+
+    min_rating_margin: float = 0.5
+    min_edit: float = 0.02
+    max_edit: float = 1.0
+    per_user: int = 50
+    per_prompt: int = 5
+    heldout_share: float = 0.2
+    retention: int = 120
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyConfig:
+    """`[verify]`: what an adapter has to show.
+
+    `min_recovery` is the share of the lost quality that must be back; `max_prompts` limits the
+    prompts answered in the drifted and in the untouched segments each.
+    """
+
+    alpha: float = 0.05
+    min_recovery: float = 0.8
+    max_loss: float = 0.03
+    max_prompts: int = 400
+    max_new_tokens: int = 256
+    batch_size: int = 64
+    max_kl_per_token: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file. `signals` and `correct` are checked by the rooms that own them."""
+
+    drift: DriftConfig = field(default_factory=DriftConfig)
+    pairs: PairsConfig = field(default_factory=PairsConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    signals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    correct: dict[str, Any] = field(default_factory=dict)
+
+
+_SECTIONS = {"drift": DriftConfig, "pairs": PairsConfig, "verify": VerifyConfig}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read or is not valid TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror})", "check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML ({error})", "correct the file") from error
+
+
+def load_config(project_root: Path, path: Path | None) -> Config:
+    """Read the project's configuration; without a file, the defaults.
+
+    Args:
+        path: an explicit file; otherwise `loopllm.toml` in the project's directory, if there.
+
+    Raises:
+        ConfigError: unreadable, or a key or value that does not exist.
+    """
+    if path is None:
+        path = project_root / FILE_NAME
+        if not path.is_file():
+            return Config()
+    content = read_toml(path)
+    known = {f.name for f in fields(Config)}
+    for key in content:
+        if key not in known:
+            raise unknown_key(key, known, f"{path}")
+    sections: dict[str, Any] = {
+        name: build_section(kind, content[name], f"{path} [{name}]")
+        for name, kind in _SECTIONS.items()
+        if name in content
+    }
+    for name in ("signals", "correct"):
+        if name in content:
+            if not isinstance(content[name], dict):
+                raise ConfigError(f"{path}: {name} is no table", f"write it as [{name}]")
+            sections[name] = content[name]
+    return Config(**sections)
+
+
+def build_section(kind: type[T], content: Any, place: str) -> T:
+    """Build a section's dataclass from a TOML table, by its fields' names and types.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong type.
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{place} is no table", "write the keys below the section's name")
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in known:
+            raise unknown_key(key, known, place)
+        default = known[key].default
+        if default is MISSING:
+            default = known[key].default_factory()  # type: ignore[misc]
+        values[key] = _typed(value, default, f"{place} {key}")
+    return kind(**values)
+
+
+def unknown_key(key: str, known: Any, place: str) -> ConfigError:
+    """Return the error for a key that does not exist, naming the nearest that does."""
+    near = get_close_matches(key, list(known), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+    return ConfigError(f"{place}: unknown key {key!r}", hint)
+
+
+def _typed(value: Any, default: Any, place: str) -> Any:
+    """Check a value against the type of its field's default."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if default is None:
+        expected: type = str
+    else:
+        expected = type(default)
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ConfigError(
+            f"{place} = {value!r} is no {expected.__name__}", f"the default is {default!r}"
+        )
+    return value

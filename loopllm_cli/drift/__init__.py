@@ -1,0 +1,1 @@
+"""Drift: two profiles in, effects with intervals and verdicts out. Numbers only."""

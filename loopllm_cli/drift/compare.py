@@ -1,0 +1,52 @@
+"""Compare two profiles: effects, verdicts, status and the segments behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopllm_cli.drift.effects import estimate
+from loopllm_cli.drift.verdict import JudgeSettings, judge, judge_status
+from loopllm_cli.drift.where import find_worse_segments
+from loopllm_cli.model import Comparison, SegmentChange, SignalInfo, Status
+from loopllm_cli.profiles.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a comparison found, before it is dressed with names and times."""
+
+    status: Status
+    comparisons: tuple[Comparison, ...]
+    segments: tuple[SegmentChange, ...]
+    mix_moved: float
+
+
+def compare_profiles(
+    baseline: Profile,
+    current: Profile,
+    signals: tuple[SignalInfo, ...],
+    labels: tuple[str, ...],
+    settings: JudgeSettings,
+) -> Findings:
+    """Compare a window's profile with a baseline's.
+
+    Args:
+        signals: one per signal of the profiles, in their order.
+        labels: the segments' words, in the profiles' numbering.
+    """
+    comparisons = judge(estimate(baseline, current), signals, settings)
+    return Findings(
+        status=judge_status(comparisons, settings),
+        comparisons=comparisons,
+        segments=find_worse_segments(baseline, current, signals, labels, settings),
+        mix_moved=_mix_moved(baseline, current),
+    )
+
+
+def _mix_moved(baseline: Profile, current: Profile) -> float:
+    """Return how much traffic moved between segments (total variation distance, 0..1)."""
+    rows = [p.n_rows.sum(axis=1) for p in (baseline, current)]
+    shares = [n / max(n.sum(), 1) for n in rows]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)

@@ -1,0 +1,222 @@
+"""The only judge: from intervals and tolerances to verdicts, from verdicts to a status.
+
+worse       the adjusted one-sided bound lies beyond the tolerance on the bad side
+better      the same on the good side
+changed     the same on either side, for a signal without a bad side
+unchanged   the 95% one-sided bound on the bad side lies inside the tolerance (both sides for a
+            signal without a bad side: two one-sided tests, Schuirmann 1987)
+unclear     anything else: the window cannot tell
+
+Never a verdict from a point estimate, nor from a p-value of "no change at all". Only "worse"
+makes a window degraded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopllm_cli.drift.effects import Effects
+from loopllm_cli.drift.family import holm
+from loopllm_cli.drift.intervals import BoolArray, Changes, FloatArray, t_quantile, to_changes
+from loopllm_cli.drift.power import visible_change
+from loopllm_cli.model import Comparison, SignalInfo, SignalKind, Status, Verdict, Worse
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """Error rates and what counts as too little.
+
+    `alpha` is the chance that a comparison without any change beyond a tolerance calls
+    anything worse. `inconclusive` says when a window without a worse signal is inconclusive:
+    "most" when more than half of its one-sided signals are unclear, "any", or "never".
+    """
+
+    alpha: float = 0.05
+    power: float = 0.80
+    inconclusive: str = "most"
+
+
+def judge(
+    effects: Effects,
+    signals: tuple[SignalInfo, ...],
+    settings: JudgeSettings,
+    segments: tuple[str | None, ...] = (None,),
+) -> tuple[Comparison, ...]:
+    """Judge every signal (in every segment), with Holm's control over all of them.
+
+    Args:
+        effects: arrays of shape (n_segments * n_signals,), signals varying fastest.
+        segments: the segments' names, one None for whole windows.
+    """
+    table = tuple((segment, info) for segment in segments for info in signals)
+    infos = tuple(info for _, info in table)
+    tests = _run_tests(effects, infos, settings)
+    return tuple(
+        _to_comparison(effects, tests, i, info, segment)
+        for i, (segment, info) in enumerate(table)
+    )
+
+
+def judge_status(comparisons: tuple[Comparison, ...], settings: JudgeSettings) -> Status:
+    """Decide what whole-window verdicts amount to."""
+    if any(c.verdict is Verdict.WORSE for c in comparisons):
+        return Status.DEGRADED
+    paging = [
+        c for c in comparisons if c.signal.worse is not Worse.EITHER and c.n_current + c.n_baseline
+    ]
+    unclear = sum(c.verdict is Verdict.INCONCLUSIVE for c in paging)
+    too_many = {"most": unclear * 2 > len(paging), "any": unclear > 0, "never": False}
+    return Status.INCONCLUSIVE if too_many[settings.inconclusive] else Status.OK
+
+
+def family_size(comparisons: tuple[Comparison, ...]) -> int:
+    """Count the signals over which "worse" was controlled."""
+    return sum(c.signal.worse is not Worse.EITHER and not c.note for c in comparisons)
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """What was computed for every signal; all arrays have one shape."""
+
+    changes: Changes
+    usable: BoolArray
+    p_value: FloatArray
+    p_adjusted: FloatArray
+    low: FloatArray
+    high: FloatArray
+    visible: FloatArray
+    verdicts: tuple[Verdict, ...]
+
+
+def _run_tests(
+    effects: Effects, infos: tuple[SignalInfo, ...], settings: JudgeSettings
+) -> _Tests:
+    is_rate = np.array([info.kind is SignalKind.RATE for info in infos])
+    worse_up = np.array([info.worse is Worse.UP for info in infos])
+    paging = np.array([info.worse is not Worse.EITHER for info in infos])
+    tolerance = np.array([info.tolerance for info in infos])
+    changes = to_changes(effects, is_rate)
+    usable = _usable(effects, changes)
+    moving = usable & ~_constant(effects)
+    ones = np.ones_like(worse_up)
+    above = changes.p_beyond(tolerance, upwards=ones)
+    below = changes.p_beyond(-tolerance, upwards=~ones)
+    bad, good = np.where(worse_up, above, below), np.where(worse_up, below, above)
+    either = np.minimum(2 * np.minimum(above, below), 1.0)
+    p_bad = _adjust(np.where(paging, bad, either), moving & paging)
+    p_either = _adjust(either, moving & ~paging)
+    p_good = _adjust(good, moving & paging)
+    n_tests = max(int((moving & paging).sum()), 1)
+    visible = visible_change(
+        changes, tolerance, worse_up | ~paging, settings.alpha / n_tests, settings.power
+    )
+    low, high = changes.interval(0.95)
+    p_adjusted = np.where(paging, p_bad, p_either)
+    inside = _inside(changes, tolerance, (worse_up, paging), settings.alpha)
+    verdicts = tuple(
+        _verdict(info, bool(usable[i]), bool(inside[i]), (p_adjusted[i], p_good[i]), settings)
+        for i, info in enumerate(infos)
+    )
+    blank = np.where(usable, 1.0, np.nan)
+    return _Tests(
+        changes,
+        usable,
+        np.where(paging, bad, either),
+        p_adjusted,
+        low * blank,
+        high * blank,
+        visible * blank,
+        verdicts,
+    )
+
+
+def _verdict(
+    info: SignalInfo,
+    usable: bool,
+    inside: bool,
+    p_adjusted: tuple[float, float],
+    settings: JudgeSettings,
+) -> Verdict:
+    p_moved, p_good = p_adjusted
+    if not usable:
+        return Verdict.INCONCLUSIVE
+    if p_moved < settings.alpha:
+        return Verdict.CHANGED if info.worse is Worse.EITHER else Verdict.WORSE
+    if info.worse is not Worse.EITHER and p_good < settings.alpha:
+        return Verdict.BETTER
+    return Verdict.UNCHANGED if inside else Verdict.INCONCLUSIVE
+
+
+def _to_comparison(
+    effects: Effects, tests: _Tests, i: int, info: SignalInfo, segment: str | None
+) -> Comparison:
+    return Comparison(
+        signal=info,
+        n_baseline=int(effects.n_baseline[i]),
+        n_current=int(effects.n_current[i]),
+        baseline=float(effects.mean_baseline[i]),
+        current=float(effects.mean_current[i]),
+        total=float(effects.total[i]),
+        behaviour=float(effects.behaviour[i]),
+        mix=float(effects.mix[i]),
+        new_traffic=float(effects.new_traffic[i]),
+        vanished_traffic=float(effects.vanished_traffic[i]),
+        change=float(tests.changes.change[i]),
+        low=float(tests.low[i]),
+        high=float(tests.high[i]),
+        design_effect=float(effects.design_effect[i]),
+        df=float(effects.df[i]),
+        p_value=float(tests.p_value[i]),
+        p_adjusted=float(tests.p_adjusted[i]),
+        visible_change=float(tests.visible[i]),
+        verdict=tests.verdicts[i],
+        note="" if tests.usable[i] else _why_unusable(effects, i),
+        segment=segment,
+    )
+
+
+def _inside(
+    changes: Changes, tolerance: FloatArray, sides: tuple[BoolArray, BoolArray], alpha: float
+) -> BoolArray:
+    """Find changes whose one-sided bound on the bad side (or both) is within the tolerance."""
+    worse_up, paging = sides
+    low, high = changes.bounds(t_quantile(alpha, changes.df))
+    below_top, above_bottom = high < tolerance, low > -tolerance
+    one_sided = np.where(worse_up, below_top, above_bottom)
+    return np.where(paging, one_sided, below_top & above_bottom)
+
+
+def _adjust(p_values: FloatArray, family: BoolArray) -> FloatArray:
+    adjusted = np.ones_like(p_values)
+    if family.any():
+        adjusted[family] = holm(p_values[family])
+    return adjusted
+
+
+def _constant(effects: Effects) -> BoolArray:
+    """Find signals with one and the same value everywhere: they cannot alarm, so they cost no
+    correction."""
+    still = (effects.iid_var_baseline == 0) & (effects.iid_var_current == 0)
+    return still & (effects.level_baseline == effects.level_current)
+
+
+def _usable(effects: Effects, changes: Changes) -> BoolArray:
+    both = (effects.n_baseline > 0) & (effects.n_current > 0)
+    enough = (effects.clusters_baseline > 1) & (effects.clusters_current > 1)
+    both_zero = (effects.level_baseline == 0) & (effects.level_current == 0)
+    known = np.isfinite(effects.level_current) & np.isfinite(effects.level_baseline)
+    finite = changes.is_rate | both_zero | np.isfinite(changes.log_se)
+    return both & enough & known & finite
+
+
+def _why_unusable(effects: Effects, i: int) -> str:
+    for n, what in ((effects.n_baseline[i], "baseline"), (effects.n_current[i], "window")):
+        if n == 0:
+            return f"no row of the {what} has it"
+    if min(effects.clusters_baseline[i], effects.clusters_current[i]) <= 1:
+        return "one user only: no spread between users to judge by"
+    if not np.isfinite(effects.level_current[i]):
+        return "no segment occurs in both windows"
+    return "the mean is zero in one window"

@@ -1,0 +1,276 @@
+"""Evaluate: freeze a window as a baseline, and compare a later window with it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loopllm_cli import __version__
+from loopllm_cli.config import Config
+from loopllm_cli.drift.compare import Findings, compare_profiles
+from loopllm_cli.drift.verdict import JudgeSettings, family_size
+from loopllm_cli.errors import ConfigError, UsageError
+from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, Window
+from loopllm_cli.profiles.baseline import (
+    Baseline,
+    check_name,
+    list_baselines,
+    read_baseline,
+    write_baseline,
+)
+from loopllm_cli.profiles.measure import Daily, Measured, columns_of, measure
+from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
+from loopllm_cli.signals.batch import RowBatch
+from loopllm_cli.signals.catalogue import load_signals
+from loopllm_cli.signals.registry import Signal
+from loopllm_cli.store.project import Project
+from loopllm_cli.store.schema import INTERACTIONS
+from loopllm_cli.store.windows import read_window, summarise_window
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRequest:
+    """A baseline to be made."""
+
+    name: str
+    window: Window
+    segment_by: str | None = None
+    replace: bool = False
+
+
+def create_baseline(project: Project, config: Config, request: BaselineRequest) -> Baseline:
+    """Freeze a window of the store as a named baseline.
+
+    Raises:
+        AlreadyExists: the name is taken.
+        EmptyWindow: the window holds no rows.
+    """
+    check_name(request.name)
+    signals = _signals(config)
+    rows = read_window(project, request.window, "the baseline's window")
+    batch = RowBatch(rows)
+    model = _fit_segments(batch, request.segment_by or config.drift.segment_by)
+    measured = measure(batch, signals, model, config.drift.cluster_by)
+    _refuse_failures(measured.failures)
+    baseline = Baseline(
+        name=request.name,
+        created=datetime.now(UTC),
+        window=request.window,
+        summary=summarise_window(rows, measured.keys),
+        signals=tuple(s.info for s in signals.values()),
+        cluster_by=config.drift.cluster_by,
+        segments=model,
+        profile=measured.profile,
+        daily=measured.daily,
+    )
+    return write_baseline(project, baseline, replace=request.replace)
+
+
+def baseline_cards(project: Project) -> list[dict[str, Any]]:
+    """Return the cards of all baselines, by name."""
+    return [read_baseline(project, name).card() for name in list_baselines(project)]
+
+
+def run_drift(project: Project, config: Config, name: str, asked: Window) -> DriftResult:
+    """Compare a window with a baseline and decide.
+
+    Args:
+        asked: the current window; when it asks for nothing, all that came after the baseline.
+
+    Raises:
+        BaselineNotFound: there is no such baseline.
+        EmptyWindow: the window holds no rows.
+        ConfigError: a signal's definition is not the baseline's.
+    """
+    baseline = read_baseline(project, name)
+    signals, skipped = _comparable(baseline, _signals(config))
+    window = asked if asked != Window() else _after(baseline)
+    rows = read_window(project, window, "the current window")
+    batch = RowBatch(rows)
+    measured = measure(batch, signals, baseline.segments, baseline.cluster_by)
+    skipped.update(measured.failures)
+    settings = judge_settings(config)
+    kept = _logged(baseline, measured, skipped)
+    reduced, measured = _columns(baseline, kept), measured.columns(kept)
+    infos = tuple(signals[name].info for name in kept)
+    labels = tuple(baseline.segments.label(k) for k in range(baseline.segments.n_segments))
+    findings = compare_profiles(reduced.profile, measured.profile, infos, labels, settings)
+    summary = summarise_window(rows, measured.keys)
+    return DriftResult(
+        run_id=_run_id(baseline, window, batch),
+        created=datetime.now(UTC),
+        baseline_name=baseline.name,
+        baseline_hash=baseline.content_hash,
+        baseline_window=baseline.summary,
+        current_window=summary,
+        asked_window=window,
+        status=findings.status,
+        comparisons=findings.comparisons,
+        segments=_with_examples(findings.segments, measured, batch),
+        segment_basis=baseline.segments.basis,
+        mix_note=_mix_note(findings, baseline.segments),
+        daily=_daily_points(measured.profile.signal_names, reduced.daily, measured.daily),
+        alpha=settings.alpha,
+        family_size=family_size(findings.comparisons),
+        skipped_signals=skipped,
+        settings=asdict(config.drift),
+        version=__version__,
+    )
+
+
+def judge_settings(config: Config) -> JudgeSettings:
+    """Read the judge's settings from the configuration.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    drift = config.drift
+    if not 0 < drift.alpha < 0.5 or not 0.5 <= drift.power < 1:
+        raise ConfigError("[drift] alpha or power is out of range", "try 0.05 and 0.8")
+    if drift.inconclusive not in ("most", "any", "never"):
+        raise ConfigError(
+            f"[drift] inconclusive = {drift.inconclusive!r}", "use most, any or never"
+        )
+    return JudgeSettings(drift.alpha, drift.power, drift.inconclusive)
+
+
+def _signals(config: Config) -> dict[str, Signal]:
+    return load_signals(config.signals, config.drift.tolerances, config.drift.signals or None)
+
+
+def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
+    if segment_by == "prompts":
+        return fit_prompts(batch)
+    if segment_by not in INTERACTIONS.names:
+        raise ConfigError(
+            f"cannot segment by {segment_by!r}", 'use "prompts" or a column of the store'
+        )
+    return fit_column(batch, segment_by)
+
+
+def _refuse_failures(failures: dict[str, str]) -> None:
+    """Refuse to freeze a baseline in which one of the user's signals gave nothing."""
+    for name, reason in failures.items():
+        raise UsageError(f"signal {name!r} failed: {reason}", "correct it in [signals]")
+
+
+def _comparable(
+    baseline: Baseline, signals: dict[str, Signal]
+) -> tuple[dict[str, Signal], dict[str, str]]:
+    """Keep the signals that mean the same as in the baseline; say why others are left out."""
+    frozen = {info.name: info for info in baseline.signals}
+    skipped = {n: "not in the baseline" for n in signals if n not in frozen}
+    skipped.update({n: "no longer defined" for n in frozen if n not in signals})
+    kept = {}
+    for name, signal in signals.items():
+        if name in skipped:
+            continue
+        info = frozen[name]
+        if (info.version, info.kind, info.definition) != (
+            signal.info.version,
+            signal.info.kind,
+            signal.info.definition,
+        ):
+            raise ConfigError(
+                f"signal {name!r} is defined otherwise than when baseline "
+                f"{baseline.name!r} was made",
+                f"make it again: loopllm baseline create {baseline.name} --replace",
+            )
+        kept[name] = signal
+    return kept, skipped
+
+
+def _logged(
+    baseline: Baseline, measured: Measured, skipped: dict[str, str]
+) -> tuple[str, ...]:
+    """Name the signals that either window has on any row, noting the others as not logged."""
+    names = list(baseline.profile.signal_names)
+    before, now = baseline.profile.n.sum((0, 1)), measured.profile.n.sum((0, 1))
+    kept = []
+    for name, n in zip(measured.profile.signal_names, now, strict=True):
+        if n or before[names.index(name)]:
+            kept.append(name)
+        else:
+            skipped.setdefault(name, "not logged")
+    return tuple(kept)
+
+
+def _columns(baseline: Baseline, names: tuple[str, ...]) -> Baseline:
+    """Reduce a baseline to some of its signals, in their order."""
+    at = [baseline.profile.signal_names.index(name) for name in names]
+    return replace(
+        baseline,
+        profile=baseline.profile.columns(names),
+        daily=columns_of(baseline.daily, at),
+    )
+
+
+def _after(baseline: Baseline) -> Window:
+    if baseline.summary.last_time is None:
+        raise UsageError(
+            "the baseline's rows carry no times, so nothing comes after them",
+            "choose the current window with --model or --where",
+        )
+    return Window(since=baseline.summary.last_time + timedelta(microseconds=1))
+
+
+def _run_id(baseline: Baseline, window: Window, batch: RowBatch) -> str:
+    """Name a run by what went into it, so that the same comparison has the same name."""
+    parts = [baseline.content_hash, str(window), *sorted(batch.values("interaction_id"))]
+    digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
+    return f"{baseline.name}-{digest}"
+
+
+def _mix_note(findings: Findings, model: SegmentModel) -> str:
+    moved = f"{findings.mix_moved:.0%} of the traffic moved between segments"
+    if model.basis == "prompts":
+        return f"{moved}; prompt clusters resolve traffic only as far as they tell prompts apart"
+    return f"{moved} (segments: {model.basis})"
+
+
+def _with_examples(
+    segments: tuple[SegmentChange, ...],
+    measured: Measured,
+    batch: RowBatch,
+) -> tuple[SegmentChange, ...]:
+    """Add the ids of a few rows that show each segment's leading change."""
+    ids = batch.values("interaction_id")
+    names = measured.profile.signal_names
+    found = []
+    for segment in segments:
+        lead = segment.comparisons[0]
+        column = measured.values[:, names.index(lead.signal.name)]
+        inside = (measured.segments == int(segment.segment)) & np.isfinite(column)
+        order = np.argsort(-column if lead.behaviour > 0 else column, kind="stable")
+        rows = [int(i) for i in order if inside[i]][:_EXAMPLES]
+        found.append(replace(segment, example_ids=tuple(ids[i] for i in rows)))
+    return tuple(found)
+
+
+def _daily_points(
+    names: tuple[str, ...], before: Daily, now: Daily
+) -> dict[str, tuple[DailyPoint, ...]]:
+    points: dict[str, list[DailyPoint]] = {name: [] for name in names}
+    for daily, window in ((before, "baseline"), (now, "current")):
+        for day in sorted(daily):
+            counts, totals = daily[day]
+            for name, n, total in zip(names, counts, totals, strict=True):
+                if n:
+                    points[name].append(DailyPoint(day, float(total / n), int(n), window))
+    return {name: tuple(found) for name, found in points.items()}
+
+
+def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
+    """Keep a run's record, replacing the record of the very same run."""
+    path = project.folder(kind) / f"{run_id}.json"
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path

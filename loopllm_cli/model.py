@@ -1,0 +1,333 @@
+"""The data that rooms hand to each other: frozen dataclasses, no behaviour, no heavy imports.
+
+Vocabulary: a *row* is one model response; a *signal* is one number per row; a *segment* is a
+group of rows with like prompts (or a logged attribute); a *cluster* is the unit whose rows
+depend on each other (a user, else a conversation, else a prompt).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Message = dict[str, Any]
+"""One chat message, `{"role": ..., "content": ...}`, as TRL and chat templates take it."""
+
+
+# --- capture -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """What became of every line that was read.
+
+    `n_lines = n_blank + n_kept + n_duplicates + n_feedback + n_feedback_duplicates + n_rejected`
+    holds for every source whose record makes one row; `n_extra_rows` counts the further rows of
+    records that hold several responses (or a row and its feedback).
+    """
+
+    n_lines: int
+    n_blank: int
+    n_kept: int
+    n_duplicates: int
+    n_feedback: int
+    n_feedback_duplicates: int
+    n_feedback_linked: int
+    n_feedback_orphans: int
+    n_rejected: int
+    n_extra_rows: int
+    rejected_by_reason: dict[str, int]
+    n_lines_by_format: dict[str, int]
+    first_time: datetime | None
+    last_time: datetime | None
+    models: tuple[str, ...]
+    rejects_path: str | None
+    sources: tuple[str, ...]
+    n_sources_unchanged: int
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the store, as asked for. Times are UTC; `until` is exclusive."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    model: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSummary:
+    """What a window turned out to hold."""
+
+    n_rows: int
+    n_users: int
+    n_clusters: int
+    first_time: datetime | None
+    last_time: datetime | None
+    models: tuple[str, ...]
+
+
+# --- evaluate ----------------------------------------------------------------------------------
+
+
+class SignalKind(StrEnum):
+    """How a signal's mean is compared."""
+
+    RATE = "rate"  # 0/1 per row; judged by the difference of the rates (in points)
+    AMOUNT = "amount"  # a non-negative number per row; judged by the ratio of the means
+
+
+class Worse(StrEnum):
+    """Which way a signal moves when quality falls."""
+
+    UP = "up"
+    DOWN = "down"
+    EITHER = "either"  # no direction is worse: such a signal informs and never pages
+
+
+@dataclass(frozen=True, slots=True)
+class SignalInfo:
+    """What a signal measures and how much of a change matters.
+
+    Units: `tolerance` is a difference of rates for RATE (0.01 is one percentage point) and a
+    relative change of the mean for AMOUNT (0.10 is ten percent).
+    """
+
+    name: str
+    kind: SignalKind
+    worse: Worse
+    tolerance: float
+    definition: str
+    unit: str = ""
+    version: int = 1
+    tolerance_source: str = "default"
+
+
+class Verdict(StrEnum):
+    """What can be said of one signal."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    INCONCLUSIVE = "unclear"
+
+
+class Status(StrEnum):
+    """What can be said of a whole comparison."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One signal in two windows (whole windows or one segment of them), judged.
+
+    Units: rates and their differences are shares (0..1); amounts are in `signal.unit`. `change`,
+    `low`, `high` and `visible_change` are differences for a RATE and relative changes for an
+    AMOUNT. total = behaviour + mix + new_traffic - vanished_traffic, in the signal's own unit.
+    """
+
+    signal: SignalInfo
+    n_baseline: int
+    n_current: int
+    baseline: float
+    current: float
+    total: float
+    behaviour: float
+    mix: float
+    new_traffic: float
+    vanished_traffic: float
+    change: float
+    low: float
+    high: float
+    design_effect: float
+    df: float
+    p_value: float
+    p_adjusted: float
+    visible_change: float
+    verdict: Verdict
+    note: str = ""
+    segment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """One segment where something got worse, and how much of the whole change it explains."""
+
+    segment: str
+    label: str
+    share_current: float
+    n_current: int
+    comparisons: tuple[Comparison, ...]
+    share_of_change: float
+    example_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DailyPoint:
+    """The mean of one signal on one day."""
+
+    day: str
+    mean: float
+    n_rows: int
+    window: str  # "baseline" or "current"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """The verdict of one comparison of a window with a baseline, with all that explains it."""
+
+    run_id: str
+    created: datetime
+    baseline_name: str
+    baseline_hash: str
+    baseline_window: WindowSummary
+    current_window: WindowSummary
+    asked_window: Window
+    status: Status
+    comparisons: tuple[Comparison, ...]
+    segments: tuple[SegmentChange, ...]
+    segment_basis: str
+    mix_note: str
+    daily: dict[str, tuple[DailyPoint, ...]]
+    alpha: float
+    family_size: int
+    skipped_signals: dict[str, str]
+    settings: dict[str, Any]
+    version: str
+
+
+# --- pairs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to the same context, one better, and where that knowledge came from."""
+
+    pair_id: str
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    rule: str
+    feedback_ids: tuple[str, ...]
+    interaction_ids: tuple[str, ...]
+    user_id: str | None
+    conversation_id: str | None
+    context_hash: str
+    prompt_hash: str
+    segment: str | None
+    chosen_model: str | None
+    rejected_model: str | None
+    margin: float
+    feedback_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PairsSummary:
+    """What became of every piece of feedback that was looked at."""
+
+    path: str
+    content_hash: str
+    n_feedback: int
+    n_candidates: int
+    n_train: int
+    n_heldout: int
+    n_retention: int
+    by_rule: dict[str, int]
+    dropped: dict[str, int]
+    by_segment: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+# --- correct -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCard:
+    """What was trained, on what, and how it went."""
+
+    path: str
+    model: str
+    model_hash: str
+    pairs_path: str
+    pairs_hash: str
+    baseline_name: str | None
+    drift_run_id: str | None
+    method: str
+    n_train: int
+    n_steps: int
+    seconds: float
+    device: str
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+    adapter_hash: str
+    final_metrics: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+# --- verify ------------------------------------------------------------------------------------
+
+
+class Gate(StrEnum):
+    """The verdict on an adapter."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing an adapter had to show, with the words that say whether it did."""
+
+    name: str
+    gate: Gate
+    text: str
+    n: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One drifted signal in one segment: baseline, model as it is, model with the adapter."""
+
+    signal: SignalInfo
+    segment: str
+    label: str
+    n: int
+    baseline: float
+    before: float
+    after: float
+    low: float
+    high: float
+    gate: Gate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """The proof (or its failure) that an adapter repairs the drift and breaks nothing else."""
+
+    run_id: str
+    created: datetime
+    adapter: str
+    adapter_hash: str
+    model: str
+    baseline_name: str
+    drift_run_id: str
+    gate: Gate
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
+    repairs: tuple[Repair, ...]
+    untouched: tuple[Comparison, ...]
+    n_prompts: dict[str, int] = field(default_factory=dict)
+    version: str = ""

@@ -1,0 +1,1 @@
+"""Profiles: a window's signals as sums that merge, without any text."""

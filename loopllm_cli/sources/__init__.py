@@ -1,0 +1,1 @@
+"""Sources: from exported log files to canonical rows."""

@@ -1,0 +1,153 @@
+"""The usual names of the usual fields, for logs that follow no vendor's shape.
+
+Every alias is explicit; what is not named here is kept in `attributes_json`, never guessed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from loopllm_cli.errors import ConfigError
+from loopllm_cli.sources.fields import get_path, to_count, to_number, to_text, to_time
+from loopllm_cli.sources.rows import Origin, Row, to_json
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "prompt": ("prompt", "question", "query", "input", "user_input", "instruction"),
+    "response": ("response", "answer", "output", "completion", "answer_text"),
+    "messages": ("messages",),
+    "id": ("id", "request_id", "interaction_id", "message_id"),
+    "response_id": ("response_id",),
+    "request_id": ("request_id",),
+    "trace_id": ("trace_id",),
+    "span_id": ("span_id",),
+    "conversation_id": ("conversation_id", "session_id", "session", "thread_id", "chat_id"),
+    "turn_index": ("turn_index", "turn"),
+    "user_id": ("user_id", "user", "end_user"),
+    "request_time": ("request_time", "timestamp", "ts", "time", "created_at", "created"),
+    "model": ("model", "response_model", "model_name"),
+    "request_model": ("request_model",),
+    "system": ("system", "system_prompt"),
+    "prompt_name": ("prompt_name",),
+    "prompt_version": ("prompt_version",),
+    "environment": ("environment", "deployment_environment"),
+    "duration_s": ("duration_s", "latency_s"),
+    "duration_ms": ("duration_ms", "latency_ms"),
+    "first_chunk_s": ("time_to_first_chunk_s", "ttft_s"),
+    "first_chunk_ms": ("time_to_first_token_ms", "ttft_ms"),
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+    "cost_usd": ("cost_usd", "cost", "response_cost"),
+    "finish_reason": ("finish_reason",),
+    "error_type": ("error_type", "error"),
+    "http_status": ("http_status", "status_code"),
+    "temperature": ("temperature",),
+    "reference_answer": ("reference_answer", "reference", "expected_answer", "ground_truth"),
+    "feedback": ("feedback", "thumbs"),
+    "rating": ("rating",),
+    "correction": ("correction", "corrected_response"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Which key of a record holds which field.
+
+    `columns` overrules the aliases field by field; `date_format` is a strptime format.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    date_format: str | None = None
+
+    def find(self, record: dict[str, Any], name: str) -> tuple[str | None, Any]:
+        """Return the key that holds a field and its value; (None, None) where it is missing."""
+        if name in self.columns:
+            value = get_path(record, self.columns[name])
+            return (self.columns[name], value) if value is not None else (None, None)
+        for key in ALIASES[name]:
+            if record.get(key) is not None:
+                return key, record[key]
+        return None, None
+
+    def get(self, record: dict[str, Any], name: str) -> Any:
+        """Return a field's value, None where it is missing."""
+        return self.find(record, name)[1]
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a mapping file: TOML with `[columns] field = "key.or.dotted.path"`.
+
+    Raises:
+        ConfigError: the file cannot be read, or names a field that does not exist.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path} ({error.strerror})", "check --map") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML ({error})", "correct the file") from error
+    columns = content.pop("columns", {})
+    date_format = content.pop("date_format", None)
+    if content or not isinstance(columns, dict) or not isinstance(date_format, str | None):
+        raise ConfigError(
+            f"{path} may hold only date_format and a [columns] table", "remove the other keys"
+        )
+    for name, key in columns.items():
+        if name not in ALIASES or not isinstance(key, str):
+            near = get_close_matches(name, ALIASES, n=1)
+            raise ConfigError(
+                f"{path} maps an unknown field {name!r}",
+                f"did you mean {near[0]!r}?" if near else f"fields: {', '.join(ALIASES)}",
+            )
+    return Mapping(columns, date_format)
+
+
+PLAIN = Mapping()
+
+
+def common_values(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> Row:
+    """Read the columns that any record may carry beside its messages."""
+
+    def get(name: str) -> Any:
+        return mapping.get(record, name)
+
+    duration_ms, first_chunk_ms = to_number(get("duration_ms")), to_number(get("first_chunk_ms"))
+    return {
+        "request_time": to_time(get("request_time"), mapping.date_format or origin.date_format),
+        "duration_s": _seconds(to_number(get("duration_s")), duration_ms),
+        "time_to_first_chunk_s": _seconds(to_number(get("first_chunk_s")), first_chunk_ms),
+        "conversation_id": to_text(get("conversation_id")),
+        "turn_index": to_count(get("turn_index")),
+        "trace_id": to_text(get("trace_id")),
+        "span_id": to_text(get("span_id")),
+        "request_id": to_text(get("request_id")),
+        "response_id": to_text(get("response_id")),
+        "user_id": to_text(get("user_id")),
+        "request_model": to_text(get("request_model")),
+        "response_model": to_text(get("model")),
+        "prompt_name": to_text(get("prompt_name")),
+        "prompt_version": to_text(get("prompt_version")),
+        "deployment_environment": to_text(get("environment")),
+        "input_tokens": to_count(get("input_tokens")),
+        "output_tokens": to_count(get("output_tokens")),
+        "cost_usd": to_number(get("cost_usd")),
+        "request_temperature": to_number(get("temperature")),
+        "http_status": to_count(get("http_status")),
+        "reference_answer": to_text(get("reference_answer")),
+        "error_type": to_text(get("error_type")),
+    }
+
+
+def leftovers(record: dict[str, Any], used: set[str], mapping: Mapping = PLAIN) -> str | None:
+    """Serialise what no column holds, so that nothing of a record is lost."""
+    read = {key.split(".")[0] for name in ALIASES if (key := mapping.find(record, name)[0])}
+    rest = {key: value for key, value in record.items() if key not in read | used}
+    return to_json(rest) if rest else None
+
+
+def _seconds(seconds: float | None, milliseconds: float | None) -> float | None:
+    value = milliseconds / 1000 if seconds is None and milliseconds is not None else seconds
+    return value if value is not None and value >= 0 else None

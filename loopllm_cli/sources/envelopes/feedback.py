@@ -1,0 +1,214 @@
+"""Feedback records: thumbs, ratings, corrections and comparisons, by id or inside a record.
+
+Polarity is set only by an explicit rule: a thumb, or a rating whose scale is known. A bare
+number without a scale stays without polarity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopllm_cli.sources.columns import ALIASES
+from loopllm_cli.sources.fields import to_number, to_text, to_time
+from loopllm_cli.sources.payloads.openai_chat import to_messages
+from loopllm_cli.sources.reading import BadLine
+from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, interaction
+
+NAME = "feedback"
+TARGETS = ("interaction_id", "response_id", "request_id", "message_id", "trace_id", "span_id", "id")
+KINDS = ("thumbs", "rating", "correction", "comparison")
+_UP = {"up", "thumbs_up", "thumbsup", "like", "liked", "good", "positive", "+1", "1", "true", "👍"}
+_DOWN = {
+    *("down", "thumbs_down", "thumbsdown", "dislike", "disliked", "bad", "negative"),
+    *("-1", "0", "false", "👎"),
+}
+_SIDES = (("response_a", "response_b"), ("response_1", "response_2"), ("output_1", "output_2"))
+
+
+def recognises(record: dict[str, Any]) -> bool:
+    """Return whether a record says something about a response instead of holding one."""
+    if _sides(record):
+        return True
+    has_target = any(record.get(key) is not None for key in (*TARGETS, "candidates"))
+    has_response = any(isinstance(record.get(k), str) for k in ALIASES["response"])
+    has_messages = isinstance(record.get("messages"), list)
+    return has_target and not has_response and not has_messages and _kind(record) is not None
+
+
+def decode(record: dict[str, Any], origin: Origin) -> Decoded:
+    """Decode one piece of feedback (a comparison with both texts also brings its two rows).
+
+    Raises:
+        BadLine: kind, value or target is missing or cannot be understood.
+    """
+    names = _sides(record)
+    if names:
+        return _inline_comparison(record, origin, names)
+    kind = _kind(record)
+    if kind is None:
+        raise BadLine("feedback of unknown kind")
+    values = {**_who_and_when(record, origin), **_target(record)}
+    if kind == "comparison":
+        values.update(_comparison(record))
+    else:
+        values.update(_judgement(kind, _value(record, kind), record))
+    return Decoded([], [feedback(origin, NAME, kind, values)])
+
+
+def inline_feedback(origin: Origin, row: Row, votes: dict[str, Any]) -> list[Row]:
+    """Turn the votes that stand in an interaction's own record into feedback rows.
+
+    Raises:
+        BadLine: a vote cannot be understood.
+    """
+    kinds = {"feedback": "thumbs", "rating": "rating", "correction": "correction"}
+    rows = []
+    for name, value in votes.items():
+        if value is None:
+            continue
+        values = {
+            "target_id": row["interaction_id"],
+            "target_key": "interaction_id",
+            "annotator_id": row["user_id"],
+            "feedback_time": row["request_time"],
+            "annotator_kind": "HUMAN",
+            **_judgement(kinds[name], value, {}),
+        }
+        rows.append(feedback(origin, row["source_format"], kinds[name], values))
+    return rows
+
+
+def _kind(record: dict[str, Any]) -> str | None:
+    named = record.get("kind") or record.get("feedback_type") or record.get("type")
+    if isinstance(named, str):
+        return named if named in KINDS else None
+    if "winner" in record and "candidates" in record:
+        return "comparison"
+    return next((kind for kind in KINDS if record.get(kind) is not None), None)
+
+
+def _value(record: dict[str, Any], kind: str) -> Any:
+    for key in ("value", "score", kind, "text", "comment" if kind == "correction" else "label"):
+        if record.get(key) is not None:
+            return record[key]
+    raise BadLine(f"{kind} without a value")
+
+
+def _who_and_when(record: dict[str, Any], origin: Origin) -> Row:
+    def first(names: tuple[str, ...]) -> Any:
+        return next((record[n] for n in names if record.get(n) is not None), None)
+
+    return {
+        "feedback_id": to_text(record.get("feedback_id")),
+        "name": to_text(record.get("name")),
+        "annotator_id": to_text(first(("annotator_id", "annotator", *ALIASES["user_id"]))),
+        "annotator_kind": to_text(record.get("annotator_kind")) or "HUMAN",
+        "feedback_time": to_time(
+            first(("feedback_time", *ALIASES["request_time"])), origin.date_format
+        ),
+        "explanation": to_text(first(("explanation", "comment", "reason"))),
+    }
+
+
+def _target(record: dict[str, Any]) -> Row:
+    for key in TARGETS:
+        if record.get(key) is not None:
+            return {"target_id": to_text(record[key]), "target_key": key}
+    return {"target_id": None, "target_key": "none"}
+
+
+def _judgement(kind: str, value: Any, record: dict[str, Any]) -> Row:
+    if kind == "thumbs":
+        return {"polarity": _thumb(value), "score_label": to_text(value) or str(value).lower()}
+    if kind == "rating":
+        return _rating(value, record)
+    text = value if isinstance(value, str) else None
+    if not text or not text.strip():
+        raise BadLine("a correction without text")
+    return {"text": text, "polarity": -1}
+
+
+def _thumb(value: Any) -> int:
+    word = str(value).strip().lower()
+    word = word.removesuffix(".0")
+    if word in _UP:
+        return 1
+    if word in _DOWN:
+        return -1
+    raise BadLine("a thumb that is neither up nor down")
+
+
+def _rating(value: Any, record: dict[str, Any]) -> Row:
+    score = to_number(value)
+    if score is None:
+        raise BadLine("a rating that is no number")
+    low, high = to_number(record.get("scale_min")), to_number(record.get("scale_max"))
+    polarity = None
+    if low is not None and high is not None and high > low:
+        if not low <= score <= high:
+            raise BadLine("a rating outside its scale")
+        share = (score - low) / (high - low)
+        polarity = 1 if share > 0.625 else -1 if share < 0.375 else 0
+    return {"score_value": score, "scale_min": low, "scale_max": high, "polarity": polarity}
+
+
+def _comparison(record: dict[str, Any]) -> Row:
+    candidates = record.get("candidates") or record.get("candidate_ids")
+    winner = to_text(record.get("winner") or record.get("winner_id"))
+    ids = [to_text(c) for c in candidates] if isinstance(candidates, list) else []
+    if len(ids) < 2 or None in ids or len(set(ids)) != len(ids):
+        raise BadLine("a comparison without two candidates")
+    tie = winner is not None and winner.lower().startswith(("tie", "both"))
+    if not tie and winner not in ids:
+        raise BadLine("a comparison whose winner is no candidate")
+    return {"candidate_ids": ids, "winner_id": None if tie else winner, "tie": tie}
+
+
+def _sides(record: dict[str, Any]) -> tuple[str, str] | None:
+    for names in _SIDES:
+        if all(isinstance(record.get(name), str) for name in names):
+            asked = any(record.get(k) is not None for k in (*ALIASES["prompt"], "messages"))
+            return names if asked and ("winner" in record or "preference" in record) else None
+    return None
+
+
+def _inline_comparison(record: dict[str, Any], origin: Origin, names: tuple[str, str]) -> Decoded:
+    if isinstance(record.get("messages"), list):
+        inputs = to_messages(record["messages"])
+    else:
+        asked = next(record[k] for k in ALIASES["prompt"] if record.get(k) is not None)
+        inputs = to_messages([{"role": "user", "content": str(asked)}])
+    who = _who_and_when(record, origin)
+    native = to_text(record.get("id"))
+    rows = []
+    for index, name in enumerate(names):
+        values = {
+            "choice_index": index,
+            "request_time": who["feedback_time"],
+            "user_id": who["annotator_id"],
+            "conversation_id": to_text(record.get("conversation_id")),
+            "response_model": to_text(record.get(f"model_{name[-1]}")),
+            "operation_name": "chat",
+        }
+        output = {"role": "assistant", "parts": [{"type": "text", "content": record[name]}]}
+        rows.append(
+            interaction(origin, NAME, native_id=native, inputs=inputs, output=output, values=values)
+        )
+    ids = [row["interaction_id"] for row in rows]
+    vote = {
+        **who,
+        "target_key": "interaction_id",
+        "candidate_ids": ids,
+        **_inline_winner(record, ids),
+    }
+    return Decoded(rows, [feedback(origin, NAME, "comparison", vote)])
+
+
+def _inline_winner(record: dict[str, Any], ids: list[str]) -> Row:
+    winner = str(record.get("winner", record.get("preference"))).strip().lower()
+    if winner.startswith(("tie", "both")) or winner in ("0", "0.0", "1.5", "none"):
+        return {"winner_id": None, "tie": True}
+    for index, words in enumerate((("a", "1", "1.0", "model_a"), ("b", "2", "2.0", "model_b"))):
+        if winner in words or winner in (f"response_{words[0]}", f"output_{words[1]}"):
+            return {"winner_id": ids[index], "tie": False}
+    raise BadLine("a comparison whose winner is neither side")

@@ -1,0 +1,1 @@
+"""One file per API body; envelopes share them."""

@@ -1,0 +1,115 @@
+"""OpenAI chat messages and completions to OpenTelemetry parts.
+
+Source: OpenAI chat completion object, https://platform.openai.com/docs/api-reference/chat ;
+OpenTelemetry GenAI message schema (roles, parts, finish reasons).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopllm_cli.sources.fields import to_text
+from loopllm_cli.sources.reading import BadLine
+from loopllm_cli.sources.rows import digest
+
+_FINISH = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "error": "error",
+}
+
+
+def to_finish_reason(raw: str | None) -> str | None:
+    """Map OpenAI's finish reasons to OpenTelemetry's; unknown ones pass as they are."""
+    return None if raw is None else _FINISH.get(raw, raw)
+
+
+def to_messages(messages: Any) -> list[dict[str, Any]]:
+    """Turn a list of chat messages into messages with parts.
+
+    Raises:
+        BadLine: it is no list of messages.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise BadLine("messages is no list of messages")
+    return [to_message(message) for message in messages]
+
+
+def to_message(message: Any) -> dict[str, Any]:
+    """Turn one chat message into a message with parts.
+
+    Raises:
+        BadLine: it has no role, or a content of unknown type.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise BadLine("a message without a role")
+    role = message["role"]
+    if role == "tool":
+        response = _plain(message.get("content"))
+        return {
+            "role": role,
+            "parts": [
+                {
+                    "type": "tool_call_response",
+                    "id": to_text(message.get("tool_call_id")),
+                    "response": response,
+                }
+            ],
+        }
+    parts = _reasoning(message) + _content(message.get("content"))
+    if isinstance(message.get("refusal"), str):
+        parts.append({"type": "text", "content": message["refusal"]})
+    parts.extend(_tool_call(call) for call in message.get("tool_calls") or [])
+    return {"role": role, "parts": parts}
+
+
+def _reasoning(message: dict[str, Any]) -> list[dict[str, Any]]:
+    text = message.get("reasoning_content")
+    return [{"type": "reasoning", "content": text}] if isinstance(text, str) and text else []
+
+
+def _content(content: Any) -> list[dict[str, Any]]:
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [{"type": "text", "content": content}]
+    if not isinstance(content, list):
+        raise BadLine("a message content that is neither text nor parts")
+    return [_part(part) for part in content]
+
+
+def _part(part: Any) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "content": part}
+    if not isinstance(part, dict):
+        raise BadLine("a content part that is no object")
+    for key in ("text", "refusal"):
+        if isinstance(part.get(key), str):
+            return {"type": "text", "content": part[key]}
+    # Pictures and sounds are kept by digest: the store judges text, and they may be megabytes.
+    kind = to_text(part.get("type")) or "unknown"
+    return {"type": "blob", "modality": kind.split("_")[0], "sha": digest(part)}
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, list):
+        return "\n".join(p["content"] for p in _content(content) if p["type"] == "text")
+    return content
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    if not isinstance(call, dict):
+        raise BadLine("a tool call that is no object")
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = call
+    # Arguments stay as sent: they may be invalid JSON, and that is worth seeing.
+    return {
+        "type": "tool_call",
+        "id": to_text(call.get("id")),
+        "name": to_text(function.get("name")),
+        "arguments": function.get("arguments"),
+    }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loopllm_cli import __version__
-from loopllm_cli.commands import baseline, drift, ingest
+from loopllm_cli.commands import baseline, drift, ingest, pairs
 
 app = typer.Typer(
     name="loopllm",
@@ -26,6 +26,7 @@ baselines.command("show")(baseline.show)
 app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)
+app.command("pairs")(pairs.pairs)
 
 
 def _print_version(wanted: bool) -> None:

@@ -62,7 +62,8 @@ def drift(
     that this window could have shown, 10 degraded, 12 too little data.
     """
     from loopllm_cli.config import load_config
-    from loopllm_cli.loop.evaluate import run_drift, write_run
+    from loopllm_cli.loop.evaluate import run_drift
+    from loopllm_cli.loop.records import write_run
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.html import render_drift_html
     from loopllm_cli.render.text import write_drift

@@ -24,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 _MAX_QUANTILE = 60.0
+_WIDEST = 50.0
+"""Log ratios are cut here: a mean known to within a factor of e^50 is not known."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class Changes:
     def bounds(self, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return lower and upper bounds at a t quantile (broadcast over the signals)."""
         low_rate, high_rate = self._rate_bounds(quantile)
-        ratio = np.log1p(np.where(self.is_rate, 0.0, self.change))
-        low_amount = np.expm1(ratio - quantile * self.log_se)
-        high_amount = np.expm1(ratio + quantile * self.log_se)
+        known = np.isfinite(self.log_se) & ~self.is_rate
+        ratio = np.log1p(np.where(known, self.change, 0.0))
+        width = np.minimum(quantile * np.where(known, self.log_se, np.inf), _WIDEST)
+        low_amount, high_amount = np.expm1(ratio - width), np.expm1(ratio + width)
         return (
             np.where(self.is_rate, low_rate, low_amount),
             np.where(self.is_rate, high_rate, high_amount),

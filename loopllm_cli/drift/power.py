@@ -16,6 +16,8 @@ import numpy.typing as npt
 from loopllm_cli.drift.intervals import BoolArray, Changes, FloatArray, t_quantile
 
 _ROUNDS = 60
+_UNKNOWN = 5.0
+"""A log ratio as large as this (a factor of 148) says that nothing can be seen."""
 
 
 def visible_change(
@@ -32,10 +34,10 @@ def visible_change(
     z = t_quantile(tail, changes.df) + t_quantile(1 - power, changes.df)
     rate = _visible_rate(changes, tolerance, upwards, z)
     log_tolerance = np.where(upwards, np.log1p(tolerance), -np.log1p(-np.minimum(tolerance, 0.99)))
-    log_change = log_tolerance + z * changes.log_se
+    log_change = np.minimum(log_tolerance + z * changes.log_se, _UNKNOWN)
     amount = np.where(upwards, np.expm1(log_change), -np.expm1(-log_change))
-    result = np.where(changes.is_rate, rate, amount)
-    return np.where(np.isfinite(result), result, np.nan)
+    amount = np.where(log_change < _UNKNOWN, amount, np.nan)
+    return np.where(changes.is_rate, rate, amount)
 
 
 def _visible_rate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
 from loopllm_cli.signals.registry import Signal
+from loopllm_cli.signals.user import settle_kinds
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import INTERACTIONS
 from loopllm_cli.store.windows import read_window, summarise_window
@@ -53,9 +53,9 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
         EmptyWindow: the window holds no rows.
     """
     check_name(request.name)
-    signals = _signals(config)
     rows = read_window(project, request.window, "the baseline's window")
     batch = RowBatch(rows)
+    signals = settle_kinds(batch, _signals(project, config))
     model = _fit_segments(batch, request.segment_by or config.drift.segment_by)
     measured = measure(batch, signals, model, config.drift.cluster_by)
     _refuse_failures(measured.failures)
@@ -90,7 +90,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
         ConfigError: a signal's definition is not the baseline's.
     """
     baseline = read_baseline(project, name)
-    signals, skipped = _comparable(baseline, _signals(config))
+    signals, skipped = _comparable(baseline, _signals(project, config))
     window = asked if asked != Window() else _after(baseline)
     rows = read_window(project, window, "the current window")
     batch = RowBatch(rows)
@@ -141,8 +141,11 @@ def judge_settings(config: Config) -> JudgeSettings:
     return JudgeSettings(drift.alpha, drift.power, drift.inconclusive)
 
 
-def _signals(config: Config) -> dict[str, Signal]:
-    return load_signals(config.signals, config.drift.tolerances, config.drift.signals or None)
+def _signals(project: Project, config: Config) -> dict[str, Signal]:
+    drift = config.drift
+    return load_signals(
+        config.signals, drift.tolerances, drift.signals or None, root=project.root
+    )
 
 
 def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
@@ -173,6 +176,15 @@ def _comparable(
         if name in skipped:
             continue
         info = frozen[name]
+        if signal.kind_from_data and info.kind is not signal.info.kind:
+            tolerance = (
+                info.tolerance
+                if signal.info.tolerance_source == "default"
+                else signal.info.tolerance
+            )
+            signal = replace(
+                signal, info=replace(signal.info, kind=info.kind, tolerance=tolerance)
+            )
         if (info.version, info.kind, info.definition) != (
             signal.info.version,
             signal.info.kind,
@@ -265,12 +277,3 @@ def _daily_points(
                 if n:
                     points[name].append(DailyPoint(day, float(total / n), int(n), window))
     return {name: tuple(found) for name, found in points.items()}
-
-
-def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
-    """Keep a run's record, replacing the record of the very same run."""
-    path = project.folder(kind) / f"{run_id}.json"
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-    return path

@@ -182,8 +182,8 @@ def _to_arrays(baseline: Baseline) -> dict[str, np.ndarray]:
         "n": profile.n[where],
         "total": profile.total[where],
         "total_sq": profile.total_sq[where],
+        "projection": model.projection,
         "centroids": model.centroids,
-        "idf": model.idf,
         "floors": model.floors,
         "daily": daily,
     }
@@ -225,8 +225,8 @@ def _from_arrays(card: dict[str, Any], arrays: dict[str, np.ndarray], digest: st
         segments=SegmentModel(
             card["basis"],
             tuple(card["labels"]),
+            arrays["projection"],
             arrays["centroids"],
-            arrays["idf"],
             arrays["floors"],
         ),
         profile=profile,

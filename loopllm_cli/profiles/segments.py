@@ -2,45 +2,49 @@
 
 A change of traffic must not look like a change of the model, so windows are compared segment by
 segment. A logged column (a route, a prompt template) resolves traffic exactly; without one,
-prompts are clustered by their words (spherical k-means, Dhillon & Modha 2001), which resolves it
-only as far as the clusters do.
+prompts are clustered by their words, which resolves it only as far as the clusters do.
+
+Source: latent semantic analysis, Deerwester et al. (1990), J. American Society for Information
+Science 41:391-407; Ward (1963), "Hierarchical grouping to optimize an objective function", JASA
+58:236-244. Ward needs no random start, so equal windows give equal segments.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from loopllm_cli.profiles.features import FloatMatrix, hashed_counts, unit_rows, words_of
 from loopllm_cli.signals.batch import RowBatch
 
 IntArray = npt.NDArray[np.int64]
 
-ROWS_PER_SEGMENT = 60
-MAX_SEGMENTS = 40
+ROWS_PER_SEGMENT = 50
+MAX_SEGMENTS = 60
 OTHER = "prompts unlike the baseline's"
-_SAMPLE = 6_000
-_MIN_WORD_ROWS = 5
-_SAME_TOPIC = 0.80
+_SAMPLE = 3_000
+_MIN_NAME_ROWS = 5
+_MIN_DOCUMENTS = 5
+_N_TOPICS = 100
+_LONGEST_NAME = 4
 
 
 @dataclass(frozen=True)
 class SegmentModel:
     """A rule that gives every row one segment number; the last number is "none of these".
 
-    Shapes: `centroids` (n_segments, n_features) and `idf` (n_features,) for prompt clusters,
-    empty for a column; `floors` (n_segments,) is the least similarity of a member.
+    Shapes: `projection` (n_features, n_topics) and `centroids` (n_segments, n_topics) for prompt
+    clusters, empty for a column; `floors` (n_segments,) is the least similarity of a member.
     """
 
     basis: str
     labels: tuple[str, ...]
+    projection: FloatMatrix
     centroids: FloatMatrix
-    idf: FloatMatrix
     floors: FloatMatrix
 
     @property
@@ -60,8 +64,7 @@ class SegmentModel:
             return np.array([index.get(str(v), len(self.labels)) for v in values], dtype=np.int64)
         if not self.labels:
             return np.zeros(len(batch), dtype=np.int64)
-        vectors = unit_rows(hashed_counts(batch.prompts) * self.idf)
-        similarity = vectors @ self.centroids.T
+        similarity = _to_topics(batch.prompts, self.projection) @ self.centroids.T
         nearest = np.argmax(similarity, axis=1)
         best = similarity[np.arange(len(batch)), nearest]
         return np.where(best >= self.floors[nearest], nearest, len(self.labels)).astype(np.int64)
@@ -75,60 +78,81 @@ def fit_column(batch: RowBatch, column: str) -> SegmentModel:
     return SegmentModel(column, labels, empty, empty, empty)
 
 
-def fit_prompts(batch: RowBatch, seed: int = 0) -> SegmentModel:
+def fit_prompts(batch: RowBatch) -> SegmentModel:
     """Cluster a window's prompts; the number of clusters follows from the number of rows."""
     prompts = batch.prompts
-    rng = np.random.default_rng(seed)
-    chosen = rng.permutation(len(prompts))[:_SAMPLE]
-    counts = hashed_counts([prompts[i] for i in chosen])
-    document_share = (counts > 0).mean(axis=0)
-    idf = (np.log((1 + len(chosen)) / (1 + len(chosen) * document_share)) + 1).astype(np.float32)
-    vectors = unit_rows(counts * idf)
-    n_distinct = len(np.unique(vectors.round(4), axis=0))
-    n_clusters = max(1, min(MAX_SEGMENTS, len(prompts) // ROWS_PER_SEGMENT, n_distinct))
-    centroids = _cluster(vectors, n_clusters, rng)
+    # A fixed seed: which rows are sampled must not differ between two runs on one window.
+    chosen = np.sort(np.random.default_rng(0).permutation(len(prompts))[:_SAMPLE])
+    sample = [prompts[i] for i in chosen]
+    projection = _fit_projection(sample)
+    vectors = _to_topics(sample, projection)
+    n_clusters = max(1, min(MAX_SEGMENTS, len(prompts) // ROWS_PER_SEGMENT))
+    numbers = _cluster(vectors, n_clusters)
+    centroids = unit_rows(
+        np.stack([vectors[numbers == k].mean(axis=0) for k in range(numbers.max() + 1)])
+    )
     similarity = vectors @ centroids.T
-    nearest = np.argmax(similarity, axis=1)
-    used = [k for k in range(len(centroids)) if (nearest == k).any()]
-    floors = [np.quantile(similarity[nearest == k, k], 0.01) * 0.8 for k in used]
-    labels = _name_clusters([words_of(prompts[i]) for i in chosen], nearest, used)
+    floors = [np.quantile(similarity[numbers == k, k], 0.01) * 0.8 for k in range(len(centroids))]
+    labels = _name_clusters([words_of(prompt) for prompt in sample], numbers)
     return SegmentModel(
-        "prompts", labels, centroids[used], idf[None, :], np.array(floors, dtype=np.float32)
+        "prompts", labels, projection, centroids, np.array(floors, dtype=np.float32)
     )
 
 
-def _cluster(vectors: FloatMatrix, n_clusters: int, rng: np.random.Generator) -> FloatMatrix:
-    """Cluster unit vectors, then join clusters that are the same topic in other words."""
-    found, _ = kmeans2(vectors, n_clusters, minit="++", rng=rng, missing="warn")
-    centroids = unit_rows(np.asarray(found, dtype=np.float32))
-    while len(centroids) > 1:
-        similarity = centroids @ centroids.T - 2 * np.eye(len(centroids), dtype=np.float32)
-        a, b = divmod(int(np.argmax(similarity)), len(centroids))
-        if similarity[a, b] < _SAME_TOPIC:
-            break
-        merged = unit_rows((centroids[a] + centroids[b])[None, :])
-        centroids = np.vstack([np.delete(centroids, (a, b), axis=0), merged])
-    result: FloatMatrix = centroids
+def _fit_projection(prompts: list[str | None]) -> FloatMatrix:
+    """Find the topics of the prompts; rare features and weights of single words are damped."""
+    counts = hashed_counts(prompts)
+    documents = (counts > 0).sum(axis=0)
+    idf = np.sqrt(np.log((1 + len(prompts)) / (1 + documents)) + 1)
+    enough = documents >= min(_MIN_DOCUMENTS, max(len(prompts) // 10, 1))
+    idf = np.where(enough, idf, 0.0).astype(np.float32)
+    vectors = unit_rows(counts * idf)
+    _, directions = np.linalg.eigh(vectors.T @ vectors)
+    topics = directions[:, ::-1][:, :_N_TOPICS]
+    result: FloatMatrix = (idf[:, None] * topics).astype(np.float32)
     return result
 
 
-def _name_clusters(words: list[list[str]], nearest: IntArray, used: list[int]) -> tuple[str, ...]:
-    """Name clusters by their tell-tale words; a word of few rows is never shown.
+def _to_topics(prompts: list[str | None], projection: FloatMatrix) -> FloatMatrix:
+    return unit_rows(hashed_counts(prompts) @ projection)
 
-    Words with digits are left out too: names are read by many people, and must not carry what
+
+def _cluster(vectors: FloatMatrix, n_clusters: int) -> IntArray:
+    if n_clusters == 1 or len(vectors) < 2:
+        return np.zeros(len(vectors), dtype=np.int64)
+    tree = linkage(vectors.astype(np.float64), "ward")
+    numbers: IntArray = fcluster(tree, n_clusters, "maxclust").astype(np.int64) - 1
+    return numbers
+
+
+def _name_clusters(words: list[list[str]], numbers: IntArray) -> tuple[str, ...]:
+    """Name each cluster by its most telling phrase; a phrase of few rows is never shown.
+
+    Phrases with digits are left out too: names are read by many people, and must not carry what
     one user wrote.
     """
-    overall = Counter(w for row in words for w in set(row))
+    grams = [_phrases(row) for row in words]
+    overall = Counter(gram for row in grams for gram in row)
     names: list[str] = []
-    for k in used:
-        rows = [set(words[i]) for i in np.flatnonzero(nearest == k)]
-        inside = Counter(w for row in rows for w in row)
-        scores: dict[str, Any] = {
-            w: n / len(rows) * np.log(len(words) / overall[w] + 0.5)
-            for w, n in inside.items()
-            if n >= _MIN_WORD_ROWS and len(w) > 2 and not any(c.isdigit() for c in w)
+    for k in range(int(numbers.max()) + 1):
+        rows = np.flatnonzero(numbers == k)
+        inside = Counter(gram for i in rows for gram in grams[i])
+        scores = {
+            gram: (n / len(rows)) * np.log(1 + len(words) / overall[gram]) * np.sqrt(len(gram))
+            for gram, n in inside.items()
+            if n >= _MIN_NAME_ROWS
         }
-        best = sorted(scores, key=lambda w: (-scores[w], w))[:3]
-        name = " ".join(best) or f"cluster {k + 1}"
+        best = max(scores, key=lambda gram: (scores[gram], gram), default=None)
+        name = " ".join(best) if best else f"cluster {k + 1}"
         names.append(name if name not in names else f"{name} ({k + 1})")
     return tuple(names)
+
+
+def _phrases(words: list[str]) -> set[tuple[str, ...]]:
+    found = set()
+    for size in range(1, _LONGEST_NAME + 1):
+        for start in range(len(words) - size + 1):
+            gram = tuple(words[start : start + size])
+            if not any(c.isdigit() for word in gram for c in word) and max(map(len, gram)) > 2:
+                found.add(gram)
+    return found

@@ -1,0 +1,37 @@
+"""Records of runs: what was decided, kept as the same JSON that users get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loopllm_cli.errors import UsageError
+from loopllm_cli.model import DriftResult
+from loopllm_cli.render.as_json import drift_from_json
+from loopllm_cli.store.project import Project
+
+
+def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
+    """Keep a run's record, replacing the record of the very same run."""
+    path = project.folder(kind) / f"{run_id}.json"
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def read_drift_run(project: Project, run_id: str) -> DriftResult:
+    """Read a drift run by its id.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    path = project.home / "drift" / f"{run_id}.json"
+    if "/" in run_id or not path.is_file():
+        raise UsageError(f"no drift run {run_id!r}", "see the ids in .loopllm/drift")
+    return drift_from_json(path.read_bytes())
+
+
+def latest_drift_run(project: Project) -> DriftResult | None:
+    """Return the newest drift run, None where there has been none."""
+    runs = [drift_from_json(p.read_bytes()) for p in (project.home / "drift").glob("*.json")]
+    return max(runs, key=lambda run: run.created, default=None)

@@ -1,0 +1,1 @@
+"""Pairs: from what users said to preference data, with a reason for everything left out."""

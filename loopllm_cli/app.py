@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loopllm_cli import __version__
-from loopllm_cli.commands import baseline, drift, ingest, pairs
+from loopllm_cli.commands import baseline, correct, drift, ingest, pairs, status, verify
 
 app = typer.Typer(
     name="loopllm",
@@ -27,6 +27,9 @@ app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)
 app.command("pairs")(pairs.pairs)
+app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
+app.command("verify")(verify.verify)
+app.command("status")(status.status)
 
 
 def _print_version(wanted: bool) -> None:

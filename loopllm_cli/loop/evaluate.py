@@ -14,7 +14,7 @@ from loopllm_cli.config import Config
 from loopllm_cli.drift.compare import Findings, compare_profiles
 from loopllm_cli.drift.verdict import JudgeSettings, family_size
 from loopllm_cli.errors import ConfigError, UsageError
-from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, Window
+from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, SignalInfo, Window
 from loopllm_cli.profiles.baseline import (
     Baseline,
     check_name,
@@ -22,7 +22,7 @@ from loopllm_cli.profiles.baseline import (
     read_baseline,
     write_baseline,
 )
-from loopllm_cli.profiles.measure import Daily, Measured, columns_of, measure
+from loopllm_cli.profiles.measure import Daily, Measured, measure
 from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
@@ -90,7 +90,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
         ConfigError: a signal's definition is not the baseline's.
     """
     baseline = read_baseline(project, name)
-    signals, skipped = _comparable(baseline, _signals(project, config))
+    signals, skipped = comparable_signals(project, config, baseline)
     window = asked if asked != Window() else _after(baseline)
     rows = read_window(project, window, "the current window")
     batch = RowBatch(rows)
@@ -98,7 +98,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
     skipped.update(measured.failures)
     settings = judge_settings(config)
     kept = _logged(baseline, measured, skipped)
-    reduced, measured = _columns(baseline, kept), measured.columns(kept)
+    reduced, measured = baseline.columns(kept), measured.columns(kept)
     infos = tuple(signals[name].info for name in kept)
     labels = tuple(baseline.segments.label(k) for k in range(baseline.segments.n_segments))
     findings = compare_profiles(reduced.profile, measured.profile, infos, labels, settings)
@@ -164,10 +164,15 @@ def _refuse_failures(failures: dict[str, str]) -> None:
         raise UsageError(f"signal {name!r} failed: {reason}", "correct it in [signals]")
 
 
-def _comparable(
-    baseline: Baseline, signals: dict[str, Signal]
+def comparable_signals(
+    project: Project, config: Config, baseline: Baseline
 ) -> tuple[dict[str, Signal], dict[str, str]]:
-    """Keep the signals that mean the same as in the baseline; say why others are left out."""
+    """Return the signals to compare with a baseline, and why others are left out.
+
+    Raises:
+        ConfigError: a signal's definition is not the baseline's.
+    """
+    signals = _signals(project, config)
     frozen = {info.name: info for info in baseline.signals}
     skipped = {n: "not in the baseline" for n in signals if n not in frozen}
     skipped.update({n: "no longer defined" for n in frozen if n not in signals})
@@ -176,20 +181,10 @@ def _comparable(
         if name in skipped:
             continue
         info = frozen[name]
-        if signal.kind_from_data and info.kind is not signal.info.kind:
-            tolerance = (
-                info.tolerance
-                if signal.info.tolerance_source == "default"
-                else signal.info.tolerance
-            )
-            signal = replace(
-                signal, info=replace(signal.info, kind=info.kind, tolerance=tolerance)
-            )
-        if (info.version, info.kind, info.definition) != (
-            signal.info.version,
-            signal.info.kind,
-            signal.info.definition,
-        ):
+        if signal.kind_from_data:
+            signal = _as_frozen(signal, info)
+        now = signal.info
+        if (info.version, info.kind, info.definition) != (now.version, now.kind, now.definition):
             raise ConfigError(
                 f"signal {name!r} is defined otherwise than when baseline "
                 f"{baseline.name!r} was made",
@@ -197,6 +192,13 @@ def _comparable(
             )
         kept[name] = signal
     return kept, skipped
+
+
+def _as_frozen(signal: Signal, info: SignalInfo) -> Signal:
+    """Give a signal whose kind follows from data the kind that the baseline's data gave it."""
+    own = signal.info
+    tolerance = info.tolerance if own.tolerance_source == "default" else own.tolerance
+    return replace(signal, info=replace(own, kind=info.kind, tolerance=tolerance))
 
 
 def _logged(
@@ -212,16 +214,6 @@ def _logged(
         else:
             skipped.setdefault(name, "not logged")
     return tuple(kept)
-
-
-def _columns(baseline: Baseline, names: tuple[str, ...]) -> Baseline:
-    """Reduce a baseline to some of its signals, in their order."""
-    at = [baseline.profile.signal_names.index(name) for name in names]
-    return replace(
-        baseline,
-        profile=baseline.profile.columns(names),
-        daily=columns_of(baseline.daily, at),
-    )
 
 
 def _after(baseline: Baseline) -> Window:

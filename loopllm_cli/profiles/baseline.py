@@ -11,7 +11,7 @@ import io
 import json
 import re
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 
 from loopllm_cli.errors import AlreadyExists, BaselineNotFound, SchemaMismatch, UsageError
 from loopllm_cli.model import SignalInfo, SignalKind, Window, WindowSummary, Worse
-from loopllm_cli.profiles.measure import Daily
+from loopllm_cli.profiles.measure import Daily, columns_of
 from loopllm_cli.profiles.profile import Profile
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.store.project import Project
@@ -63,6 +63,16 @@ class Baseline:
             "signals": {s.name: s.version for s in self.signals},
             "means": self._means(),
         }
+
+    def columns(self, names: tuple[str, ...]) -> Baseline:
+        """Return the baseline of some signals only, in their order."""
+        at = [self.profile.signal_names.index(name) for name in names]
+        return replace(
+            self,
+            signals=tuple(self.signals[k] for k in at),
+            profile=self.profile.columns(names),
+            daily=columns_of(self.daily, at),
+        )
 
     def _means(self) -> dict[str, float | None]:
         n = self.profile.n.sum(axis=(0, 1))

@@ -1,0 +1,69 @@
+"""`loopllm verify`: prove that an adapter repairs the drift and breaks nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopllm_cli.commands import _options as opt
+from loopllm_cli.commands._boundary import guarded
+from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
+from loopllm_cli.errors import ExitCode
+from loopllm_cli.model import Gate
+
+CODES = {
+    Gate.PASS: ExitCode.OK,
+    Gate.FAIL: ExitCode.GATE_FAILED,
+    Gate.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
+
+
+@guarded
+def verify(
+    adapter: Annotated[Path, typer.Argument(help="The folder that loopllm correct has written.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The model to load it on [default: as it was trained on]."),
+    ] = None,
+    html_out: opt.HtmlOption = None,
+    json_out: opt.JsonOutOption = None,
+    project: opt.ProjectOption = Path(),
+    config: opt.ConfigOption = None,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Prove that an adapter repairs the drift and breaks nothing else, or refuse it.
+
+    Prompts of the drifted and of the untouched segments, none of them trained on, are answered
+    with and without the adapter; the answers go through the same signals and the same decision
+    as production logs. Exit codes: 0 pass, 11 fail, 12 inconclusive.
+    """
+    from loopllm_cli.config import load_config
+    from loopllm_cli.loop.records import write_run
+    from loopllm_cli.loop.repair import verify_adapter
+    from loopllm_cli.render.as_json import to_json
+    from loopllm_cli.render.html import render_verify_html
+    from loopllm_cli.render.text import write_verify
+    from loopllm_cli.store.project import Project
+
+    store = Project(project)
+    result = verify_adapter(
+        store,
+        load_config(project, config),
+        adapter,
+        model,
+        lambda said: remark(said, quiet=quiet),
+    )
+    record = to_json(result)
+    write_run(store, "verify", result.run_id, record)
+    write_artefact(adapter / "verification.json", record, quiet=True)
+    if as_json:
+        print_json(record)
+    else:
+        write_verify(stdout(), result, verbose=verbose)
+    write_artefact(json_out, record, quiet=quiet)
+    write_artefact(html_out, render_verify_html(result) if html_out else "", quiet=quiet)
+    raise typer.Exit(CODES[result.gate])

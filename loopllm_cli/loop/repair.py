@@ -1,0 +1,249 @@
+"""Correct, second half, and verify: train an adapter on the pairs, then let it prove itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopllm_cli import __version__
+from loopllm_cli.config import Config
+from loopllm_cli.errors import AdapterMismatch, UsageError
+from loopllm_cli.loop.evaluate import comparable_signals
+from loopllm_cli.loop.feedback import latest_pairs
+from loopllm_cli.loop.records import read_drift_run
+from loopllm_cli.model import AdapterCard, DriftResult, VerifyResult
+from loopllm_cli.profiles.baseline import Baseline, read_baseline
+from loopllm_cli.profiles.measure import measure
+from loopllm_cli.store.project import Project
+from loopllm_cli.store.windows import read_window
+from loopllm_cli.verify import gate
+from loopllm_cli.verify.prompts import Prompt, choose_prompts, read_trained, to_rows
+
+if TYPE_CHECKING:
+    from loopllm_cli.correct.pair_rows import PairRow
+    from loopllm_cli.correct.request import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectRequest:
+    """What to train: a model, pairs (the newest, if None), a recipe, and where to."""
+
+    model: str
+    pairs: Path | None = None
+    adapter_out: Path | None = None
+    recipe_file: Path | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+def train_adapter(
+    project: Project,
+    config: Config,
+    request: CorrectRequest,
+    on_progress: Callable[[Progress], None],
+) -> AdapterCard:
+    """Train a LoRA adapter on preference pairs.
+
+    Raises:
+        UsageError: no pairs have been built.
+        LoopllmError: see `correct.train.build_adapter`.
+    """
+    from loopllm_cli.correct.recipe import load_recipe
+    from loopllm_cli.correct.request import TrainRequest
+    from loopllm_cli.correct.train import build_adapter
+
+    recipe = load_recipe(request.recipe_file, {**config.correct, **request.overrides})
+    pairs = request.pairs or latest_pairs(project)
+    out = request.adapter_out or project.folder("adapters") / f"{pairs.name}-{recipe.seed}"
+    return build_adapter(TrainRequest(request.model, pairs, out, recipe), on_progress)
+
+
+def verify_adapter(
+    project: Project,
+    config: Config,
+    adapter: Path,
+    model: str | None,
+    on_progress: Callable[[str], None],
+) -> VerifyResult:
+    """Let an adapter prove that it repairs the drift it was made for and breaks nothing else.
+
+    Args:
+        model: the model to load it on; the one it was trained on, if None.
+
+    Raises:
+        AdapterMismatch: the adapter is damaged, or made for another model.
+        UsageError: its lineage names no drift run, so there is nothing to compare with.
+    """
+    from loopllm_cli.correct.loading import load_tokenizer, load_with_adapter
+
+    lineage = _read_lineage(adapter)
+    run = read_drift_run(project, lineage["drift_run_id"])
+    baseline = read_baseline(project, run.baseline_name)
+    on_progress("loading the model")
+    model = model or str(lineage["model"])
+    loaded = load_with_adapter(model, adapter)
+    bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
+    drifted = {
+        int(s.segment): tuple(c.signal.name for c in s.comparisons) for s in run.segments
+    }
+    pairs = Path(lineage["pairs_path"])
+    rows = read_window(project, run.asked_window, "the drift run's window")
+    chosen = choose_prompts(
+        rows,
+        baseline.segments,
+        frozenset(drifted),
+        read_trained(pairs),
+        config.verify.max_prompts,
+    )
+    windows, untouched_answers = _answer(project, config, baseline, bench, chosen)
+    labels = {int(s.segment): s.label for s in run.segments}
+    repairs = gate.judge_repairs(windows, drifted, labels, config.verify)
+    others = [k for k in range(baseline.segments.n_segments) if k not in drifted]
+    untouched = gate.judge_untouched(windows, others, config.verify)
+    checks = (
+        *bench.checks(pairs, chosen.untouched, untouched_answers),
+        gate.check_untouched(untouched),
+    )
+    verdict, reasons = gate.decide(checks, repairs)
+    return VerifyResult(
+        run_id=_verify_id(run, lineage),
+        created=datetime.now(UTC),
+        adapter=str(adapter),
+        adapter_hash=lineage["adapter_sha256"],
+        model=model,
+        baseline_name=baseline.name,
+        drift_run_id=run.run_id,
+        gate=verdict,
+        reasons=reasons,
+        checks=checks,
+        repairs=repairs,
+        untouched=untouched,
+        n_prompts={
+            "drifted": len(chosen.drifted),
+            "untouched": len(chosen.untouched),
+            "left out as trained on": chosen.n_seen_in_training,
+        },
+        version=__version__,
+    )
+
+
+class _Bench:
+    """A loaded model with its adapter, asked the same things with the adapter on and off."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, config: Config, on_progress: Callable[[str], None]
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._config = config.verify
+        self._say = on_progress
+
+    def answers(self, prompts: list[Prompt], *, adapter: bool) -> tuple[list[str], list[str]]:
+        """Return the texts and finish reasons of fresh answers."""
+        from contextlib import nullcontext
+
+        from loopllm_cli.correct.generate import GenerateSettings, adapter_off, generate_answers
+
+        self._say(f"{len(prompts)} answers {'with' if adapter else 'without'} the adapter")
+        settings = GenerateSettings(self._config.max_new_tokens, self._config.batch_size)
+        with nullcontext() if adapter else adapter_off(self._model):
+            found = generate_answers(
+                self._model, self._tokenizer, [p.messages for p in prompts], settings
+            )
+        return [a.text for a in found], [a.finish_reason for a in found]
+
+    def checks(
+        self, pairs: Path, untouched: list[Prompt], answers: list[str]
+    ) -> tuple[gate.Check, ...]:
+        """Check effect, held-out preference, and the distance on untouched traffic."""
+        from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
+
+        self._say("scoring held-out pairs")
+        rows = _held_out(pairs)
+        scores = score_pairs(self._model, self._tokenizer, rows)
+        conversations = [list(row.prompt) for row in rows] or [list(p.messages) for p in untouched]
+        effect = adapter_effect(self._model, self._tokenizer, conversations[:32])
+        found = [
+            gate.check_effect(effect),
+            gate.check_preference(scores.margin, (scores.base_accuracy, scores.accuracy)),
+        ]
+        full = [
+            [*p.messages, {"role": "assistant", "content": a}]
+            for p, a in zip(untouched, answers, strict=True)
+            if a
+        ][:128]
+        if full:
+            distance = kl_per_token(self._model, self._tokenizer, full).mean
+            found.append(gate.check_distance(distance, len(full), self._config.max_kl_per_token))
+        return tuple(found)
+
+
+def _answer(
+    project: Project, config: Config, baseline: Baseline, bench: _Bench, chosen: Any
+) -> tuple[gate.Windows, list[str]]:
+    """Answer all prompts with and without the adapter, and measure both as windows."""
+    signals, _ = comparable_signals(project, config, baseline)
+    prompts = [*chosen.drifted, *chosen.untouched]
+    measured = []
+    plain: list[str] = []
+    for adapter in (False, True):
+        texts, finish = bench.answers(prompts, adapter=adapter)
+        plain = plain or texts
+        rows = to_rows(prompts, texts, finish)
+        measured.append(measure(rows, signals, baseline.segments, baseline.cluster_by))
+    before, after = measured
+    names = tuple(
+        name
+        for name, n in zip(signals, before.profile.n.sum((0, 1)), strict=True)
+        if n > 0
+    )
+    windows = gate.Windows(
+        tuple(signals[name].info for name in names),
+        baseline.columns(names).profile,
+        before.profile.columns(names),
+        after.profile.columns(names),
+    )
+    return windows, plain[len(chosen.drifted) :]
+
+
+def _held_out(pairs: Path) -> list[PairRow]:
+    from loopllm_cli.correct.pair_rows import PairRow, answer_text, prompt_messages, read_pairs
+
+    return [
+        PairRow(
+            prompt_messages(row["prompt"]) or (),
+            answer_text(row["chosen"]) or "",
+            answer_text(row["rejected"]) or "",
+        )
+        for row in read_pairs(pairs).test
+    ]
+
+
+def _read_lineage(adapter: Path) -> dict[str, Any]:
+    try:
+        lineage: dict[str, Any] = json.loads((adapter / "lineage.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise AdapterMismatch(
+            f"{adapter} is no adapter of loopllm (no readable lineage.json)",
+            "give the folder that loopllm correct has written",
+        ) from error
+    if not lineage.get("drift_run_id"):
+        raise UsageError(
+            f"the pairs behind {adapter} were built without a drift run",
+            "run loopllm drift, then loopllm pairs and loopllm correct again",
+        )
+    if not (Path(lineage["pairs_path"]) / "provenance.parquet").is_file():
+        raise UsageError(
+            f"the pairs behind {adapter} are gone ({lineage['pairs_path']})",
+            "build them again with loopllm pairs, or bring the folder back",
+        )
+    return lineage
+
+
+def _verify_id(run: DriftResult, lineage: dict[str, Any]) -> str:
+    content = f"{run.run_id}:{lineage['adapter_sha256']}"
+    return f"verify-{hashlib.blake2b(content.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,22 @@
+"""Every terminal rendering in one place to import from."""
+
+from loopllm_cli.render.text_drift import drift_table, write_drift
+from loopllm_cli.render.text_loop import write_adapter, write_pairs, write_verify
+from loopllm_cli.render.text_store import (
+    write_baseline,
+    write_baselines,
+    write_ingest,
+    write_status,
+)
+
+__all__ = [
+    "drift_table",
+    "write_adapter",
+    "write_baseline",
+    "write_baselines",
+    "write_drift",
+    "write_ingest",
+    "write_pairs",
+    "write_status",
+    "write_verify",
+]

@@ -1,0 +1,240 @@
+"""The gate: from comparisons to PASS, FAIL or INCONCLUSIVE, with the reasons in words.
+
+Repaired: of the quality that a signal lost in the drifted segments, the adapter brings back at
+least `min_recovery`, and its improvement over the model as it is, is significant. Not repaired:
+even the upper bound of what it brings back is less. Untouched traffic fails when the drift
+engine calls any signal worse, comparing the same prompts answered with and without the adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopllm_cli.config import VerifyConfig
+from loopllm_cli.drift.effects import estimate
+from loopllm_cli.drift.intervals import wilson
+from loopllm_cli.drift.verdict import JudgeSettings, judge
+from loopllm_cli.model import (
+    Check,
+    Comparison,
+    Gate,
+    Repair,
+    SignalInfo,
+    SignalKind,
+    Verdict,
+    Worse,
+)
+from loopllm_cli.profiles.profile import Profile
+
+ALL_DRIFTED = "all drifted segments"
+_MIN_SEGMENT_ROWS = 8
+_HALF_BACK = 0.5
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Three profiles of the same signals and segments: normal, as it is, with the adapter."""
+
+    signals: tuple[SignalInfo, ...]
+    baseline: Profile
+    before: Profile
+    after: Profile
+
+    def of(self, segments: list[int]) -> Windows:
+        """Return the windows of some segments only."""
+        at = np.array(segments, dtype=np.int64)
+        return Windows(
+            self.signals, self.baseline.select(at), self.before.select(at), self.after.select(at)
+        )
+
+    def column(self, name: str) -> Windows:
+        """Return the windows of one signal only."""
+        info = next(s for s in self.signals if s.name == name)
+        b, p, a = (w.columns((name,)) for w in (self.baseline, self.before, self.after))
+        return Windows((info,), b, p, a)
+
+
+def judge_repairs(
+    windows: Windows,
+    drifted: dict[int, tuple[str, ...]],
+    labels: dict[int, str],
+    config: VerifyConfig,
+) -> tuple[Repair, ...]:
+    """Judge every drifted signal over all segments where it drifted, then segment by segment.
+
+    Args:
+        drifted: segment number to the names of the signals that got worse there.
+        labels: segment number to its words.
+    """
+    names = [s.name for s in windows.signals if any(s.name in found for found in drifted.values())]
+    found = []
+    for name in names:
+        where = [k for k, signals in drifted.items() if name in signals]
+        part = windows.of(where).column(name)
+        repair = _repair(part, ALL_DRIFTED, ALL_DRIFTED, config)
+        if repair is not None:
+            found.append(repair)
+        for k in where:
+            one = _repair(windows.of([k]).column(name), str(k), labels[k], config)
+            if one is not None and one.n >= _MIN_SEGMENT_ROWS and _is_unrepaired(one):
+                found.append(one)
+    return tuple(found)
+
+
+def judge_untouched(
+    windows: Windows, segments: list[int], config: VerifyConfig
+) -> tuple[Comparison, ...]:
+    """Compare answers with and without the adapter where nothing had drifted."""
+    part = windows.of(segments)
+    comparisons = judge(
+        estimate(part.before, part.after), part.signals, JudgeSettings(alpha=config.alpha)
+    )
+    return tuple(c for c in comparisons if c.n_current)
+
+
+def check_untouched(comparisons: tuple[Comparison, ...]) -> Check:
+    """Say whether untouched traffic stayed as it was."""
+    name = "untouched segments"
+    worse = [c for c in comparisons if c.verdict is Verdict.WORSE]
+    right = next((c for c in comparisons if c.signal.name == "right_answer"), None)
+    n = max((c.n_current for c in comparisons), default=0)
+    if worse:
+        said = ", ".join(f"{_words(c.signal)} {_change(c)}" for c in worse)
+        return Check(name, Gate.FAIL, f"worse than without the adapter: {said}", n)
+    if n == 0:
+        return Check(name, Gate.INCONCLUSIVE, "no prompt of untouched traffic to try", 0)
+    if right is not None and right.verdict is Verdict.INCONCLUSIVE:
+        text = (
+            f"right answers changed by {_change(right)} on {right.n_current} prompts with known "
+            "answers: cannot rule out a loss beyond the tolerance"
+        )
+        return Check(name, Gate.INCONCLUSIVE, text, right.n_current)
+    known = f", right answers {_change(right)}" if right is not None else ""
+    return Check(name, Gate.PASS, f"no signal worse on {n} prompts{known}", n)
+
+
+def check_preference(margins: np.ndarray, plain: tuple[float, float]) -> Check:
+    """Judge whether the adapter moved the model towards the better answers of held-out pairs.
+
+    Args:
+        margins: implicit rewards of chosen minus rejected, one per held-out pair.
+        plain: shares of pairs whose better answer is the likelier one, before and after.
+    """
+    name = "held-out preference"
+    n = len(margins)
+    if n == 0:
+        return Check(name, Gate.INCONCLUSIVE, "no held-out pair", 0)
+    right = float(np.mean(margins > 0))
+    low, high = _wilson(right, n)
+    text = (
+        f"towards the better answer in {right:.0%} ({low:.0%} … {high:.0%}) of {n} pairs; the "
+        f"better answer is the likelier one in {plain[0]:.0%} → {plain[1]:.0%}"
+    )
+    gate = Gate.PASS if low > 0.5 else Gate.FAIL if right <= 0.5 else Gate.INCONCLUSIVE
+    return Check(name, gate, text, n, right, low, high)
+
+
+def check_effect(effect: float) -> Check:
+    """Judge whether the adapter, as reloaded from disk, does anything at all."""
+    if effect > 0:
+        return Check("effect", Gate.PASS, f"moves the first logits by up to {effect:.3g}", 0)
+    return Check("effect", Gate.FAIL, "the adapter changes nothing: it is inert", 0)
+
+
+def check_distance(kl_per_token: float, n: int, limit: float) -> Check:
+    """Judge how far the adapter moved the model on answers it should leave alone."""
+    text = f"KL {kl_per_token:.4f} nats per token from the model without it (limit {limit:g})"
+    gate = Gate.PASS if kl_per_token <= limit else Gate.FAIL
+    return Check("distance on untouched traffic", gate, text, n, kl_per_token)
+
+
+def decide(checks: tuple[Check, ...], repairs: tuple[Repair, ...]) -> tuple[Gate, tuple[str, ...]]:
+    """Decide the gate and give its reasons in words, the worst first."""
+    whole = [r for r in repairs if r.segment == ALL_DRIFTED]
+    verdicts = [(c.gate, f"{c.name}: {c.text}") for c in checks]
+    verdicts += [(r.gate, f"{_words(r.signal)}, {r.label}: {r.reason}") for r in repairs]
+    if not whole:
+        verdicts.append(
+            (Gate.INCONCLUSIVE, "no drifted signal could be measured on regenerated answers")
+        )
+    for gate in (Gate.FAIL, Gate.INCONCLUSIVE):
+        reasons = tuple(reason for found, reason in verdicts if found is gate)
+        if reasons:
+            return gate, reasons
+    return Gate.PASS, tuple(f"{_words(r.signal)}: {r.reason}" for r in whole)
+
+
+def _repair(part: Windows, segment: str, label: str, config: VerifyConfig) -> Repair | None:
+    """Judge one signal; None where it cannot be measured on regenerated answers."""
+    info = part.signals[0]
+    n_before, n_after = (float(p.n.sum()) for p in (part.before, part.after))
+    if n_before == 0 or n_after == 0 or part.baseline.n.sum() == 0:
+        return None
+    settings = JudgeSettings(alpha=config.alpha)
+    # From normal to repaired, on the prompts' own mix of segments: how far from back it is.
+    to_normal = judge(estimate(part.baseline, part.after), part.signals, settings)[0]
+    gain = judge(estimate(part.before, part.after), part.signals, settings)[0]
+    before = float(part.before.total.sum() / n_before)
+    after = float(part.after.total.sum() / n_after)
+    normal = after - to_normal.behaviour if np.isfinite(to_normal.behaviour) else np.nan
+    low, high = _after_bounds(info, normal, to_normal)
+    gate, reason = _judge_recovery(info, (normal, before, after, low, high), gain, config)
+    return Repair(
+        info, segment, label, int(n_after), normal, before, after, low, high, gate, reason
+    )
+
+
+def _after_bounds(info: SignalInfo, normal: float, c: Comparison) -> tuple[float, float]:
+    if info.kind is SignalKind.RATE:
+        return float(np.clip(normal + c.low, 0, 1)), float(np.clip(normal + c.high, 0, 1))
+    return normal * (1 + c.low), normal * (1 + c.high)
+
+
+def _judge_recovery(
+    info: SignalInfo,
+    levels: tuple[float, float, float, float, float],
+    gain: Comparison,
+    config: VerifyConfig,
+) -> tuple[Gate, str]:
+    normal, before, after, low, high = levels
+    lost = before - normal
+    tolerated = info.tolerance * (1.0 if info.kind is SignalKind.RATE else abs(normal))
+    if not np.isfinite(lost) or lost * (1 if info.worse is Worse.UP else -1) <= tolerated:
+        return Gate.INCONCLUSIVE, "the drift does not show when the model answers anew"
+    back = (before - after) / lost
+    best = (before - (low if info.worse is Worse.UP else high)) / lost
+    improved = _improved(gain, info)
+    said = f"{max(back, 0.0):.0%} of the loss is back"
+    if back >= config.min_recovery and improved:
+        return Gate.PASS, said
+    if best < config.min_recovery:
+        return Gate.FAIL, f"only {said}, {config.min_recovery:.0%} is needed"
+    return Gate.INCONCLUSIVE, f"{said}, but {int(gain.n_current)} prompts are too few to be sure"
+
+
+def _improved(gain: Comparison, info: SignalInfo) -> bool:
+    return gain.high < 0 if info.worse is Worse.UP else gain.low > 0
+
+
+def _is_unrepaired(repair: Repair) -> bool:
+    """Pick out single segments that clearly stayed broken, which an average would hide."""
+    lost = repair.before - repair.baseline
+    best = repair.low if repair.signal.worse is Worse.UP else repair.high
+    return repair.gate is Gate.FAIL and (repair.before - best) / lost < _HALF_BACK
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    low, high = wilson(np.array([share]), np.array([float(n)]), np.array([1.96]))
+    return float(low[0]), float(high[0])
+
+
+def _words(info: SignalInfo) -> str:
+    return info.name.replace("_", " ")
+
+
+def _change(c: Comparison) -> str:
+    if c.signal.kind is SignalKind.RATE:
+        return f"{c.change * 100:+.1f} pp ({c.low * 100:+.1f} … {c.high * 100:+.1f})"
+    return f"{c.change:+.0%} ({c.low:+.0%} … {c.high:+.0%})"

@@ -1,0 +1,163 @@
+"""Choose the prompts on which an adapter has to show itself: none that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loopllm_cli.model import Message
+from loopllm_cli.pairs.evidence import to_chat
+from loopllm_cli.profiles.segments import SegmentModel
+from loopllm_cli.signals.batch import RowBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One context to be answered anew, with what its row says about who asked and what is right."""
+
+    messages: tuple[Message, ...]
+    prompt_text: str
+    segment: int
+    user_id: str | None
+    conversation_id: str | None
+    prompt_hash: str | None
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the pairs hold: what an adapter has seen, and which corrections it has not."""
+
+    conversations: frozenset[str]
+    prompts: frozenset[str]
+    corrections: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The prompts of both groups, and how many rows were left out because of training."""
+
+    drifted: list[Prompt]
+    untouched: list[Prompt]
+    n_seen_in_training: int
+
+
+def read_trained(pairs: Path) -> Trained:
+    """Read from a pairs folder what was trained on, and the held-out corrections by context."""
+    rows = pq.read_table(pairs / "provenance.parquet").to_pylist()
+    held_out = pq.read_table(pairs / "data" / "test.parquet").to_pylist()
+    train = [row for row in rows if row["split"] == "train"]
+    test = [row for row in rows if row["split"] == "test"]
+    corrections = {
+        origin["context_hash"]: pair["chosen"][-1]["content"]
+        for origin, pair in zip(test, held_out, strict=True)
+        if origin["rule"] == "correction"
+    }
+    return Trained(
+        frozenset(row["conversation_id"] for row in train if row["conversation_id"]),
+        frozenset(row["prompt_hash"] for row in train),
+        corrections,
+    )
+
+
+def choose_prompts(
+    rows: pa.Table,
+    model: SegmentModel,
+    drifted: frozenset[int],
+    trained: Trained,
+    limit: int,
+) -> Chosen:
+    """Choose distinct contexts of the window, at most `limit` per group.
+
+    Segments take turns, so that no large one crowds out the others; within a segment, contexts
+    whose right answer is known come first, then the order of a hash.
+    """
+    batch = RowBatch(rows)
+    segments = model.assign(batch)
+    queues: dict[bool, dict[int, list[tuple[bool, str, Prompt]]]] = {
+        True: defaultdict(list),
+        False: defaultdict(list),
+    }
+    n_seen, taken = 0, set()
+    for row, number in zip(rows.to_pylist(), segments.tolist(), strict=True):
+        messages = to_chat(row["input_messages"])
+        context = row["context_hash"]
+        if messages is None or row["tool_definitions"] or row["error_type"] or context in taken:
+            continue
+        if row["prompt_hash"] in trained.prompts or row["conversation_id"] in trained.conversations:
+            n_seen += 1
+            continue
+        taken.add(context)
+        reference = row["reference_answer"] or trained.corrections.get(context)
+        prompt = Prompt(
+            messages,
+            row["prompt_text"] or "",
+            number,
+            row["user_id"],
+            row["conversation_id"],
+            row["prompt_hash"],
+            reference,
+        )
+        order = hashlib.blake2b(context.encode(), digest_size=8).hexdigest()
+        queues[number in drifted][number].append((reference is None, order, prompt))
+    return Chosen(_take(queues[True], limit), _take(queues[False], limit), n_seen)
+
+
+def _take(queues: dict[int, list[tuple[bool, str, Prompt]]], limit: int) -> list[Prompt]:
+    waiting = [sorted(queues[k], key=lambda item: item[:2]) for k in sorted(queues)]
+    chosen: list[Prompt] = []
+    while waiting and len(chosen) < limit:
+        chosen.extend(queue.pop(0)[2] for queue in waiting)
+        waiting = [queue for queue in waiting if queue]
+    return chosen[:limit]
+
+
+def to_rows(prompts: list[Prompt], answers: list[str], finish_reasons: list[str]) -> pa.Table:
+    """Lay out regenerated answers as a window that the signals can measure.
+
+    Only what the answers themselves show is filled in; latency and cost of a test bench would
+    say nothing about production.
+    """
+    rows = [
+        {
+            "interaction_id": f"verify:{i}",
+            "user_id": prompt.user_id,
+            "conversation_id": prompt.conversation_id,
+            "prompt_hash": prompt.prompt_hash,
+            "prompt_text": prompt.prompt_text,
+            "input_messages": json.dumps(
+                [
+                    {"role": m["role"], "parts": [{"type": "text", "content": m["content"]}]}
+                    for m in prompt.messages
+                ]
+            ),
+            "response_text": answer,
+            "content_state": "full",
+            "finish_reason": finish,
+            "reference_answer": prompt.reference,
+            "request_time": None,
+        }
+        for i, (prompt, answer, finish) in enumerate(
+            zip(prompts, answers, finish_reasons, strict=True)
+        )
+    ]
+    texts = [name for name in _COLUMNS if name != "request_time"]
+    schema = pa.schema(
+        [*((name, pa.string()) for name in texts), ("request_time", pa.timestamp("us", tz="UTC"))]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+_COLUMNS = (
+    *("interaction_id", "user_id", "conversation_id", "prompt_hash", "prompt_text"),
+    *("input_messages", "response_text", "content_state", "finish_reason", "reference_answer"),
+    "request_time",
+)
+"""What a regenerated answer has. Columns that stay out read as missing, and the signals on them
+do not apply."""

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -24,45 +23,80 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        as_json = bool(kwargs.get("as_json"))
         try:
-            result = command(*args, **kwargs)
+            try:
+                result = command(*args, **kwargs)
+            except LoopllmError as error:
+                _say(error, as_json=as_json)
+                code: int = error.exit_code
+            except KeyboardInterrupt:
+                code = ExitCode.INTERRUPTED
+            except typer.Exit as finding:
+                code = finding.exit_code
+            else:
+                sys.stdout.flush()
+                return result
+            # Findings and errors flush here as well: later, nobody would catch a closed pipe.
             sys.stdout.flush()
-        except LoopllmError as error:
-            _say(error, as_json=bool(kwargs.get("as_json")))
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader has left; what Python still holds for it must not raise again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(ExitCode.CLOSED_PIPE) from None
-        except (typer.Exit, typer.BadParameter, typer.Abort):
+            _let_go_of_pipe()
+            code = ExitCode.CLOSED_PIPE
+        except (typer.BadParameter, typer.Abort, SystemExit):
             raise
-        except Exception as error:
-            _report_bug(error)
-            raise typer.Exit(ExitCode.BUG) from None
-        return result
+        except BaseException as error:  # engines written in Rust raise panics beside Exception
+            _report_bug(error, as_json=as_json)
+            code = ExitCode.BUG
+        raise typer.Exit(code)
 
     return run
 
 
+def _let_go_of_pipe() -> None:
+    """Send what Python still holds for the reader who has left to nowhere, so exit is silent."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+
+
 def _say(error: LoopllmError, *, as_json: bool) -> None:
     from loopllm_cli.render.as_json import error_json
-    from loopllm_cli.render.clean import clean_text
 
     if as_json:
         sys.stdout.write(error_json(error))
-        return
-    print(f"error: {clean_text(error.message)}", file=sys.stderr)  # noqa: T201 - the edge
-    if error.hint:
-        print(f"       {clean_text(error.hint)}", file=sys.stderr)  # noqa: T201 - the edge
+    else:
+        _print_error(error.message, error.hint)
 
 
-def _report_bug(error: Exception) -> None:
+def _report_bug(error: BaseException, *, as_json: bool) -> None:
     """Keep the traceback (no values of variables, so no log text) and say where."""
-    handle, name = tempfile.mkstemp(prefix="loopllm-crash-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.writelines(traceback.format_exception(type(error), error, error.__traceback__))
     kind = type(error).__name__
-    print(f"error: this is a bug in loopllm ({kind})", file=sys.stderr)  # noqa: T201 - the edge
-    print(f"       please report it with {Path(name)}", file=sys.stderr)  # noqa: T201 - the edge
+    bug = LoopllmError(f"this is a bug in loopllm ({kind})", _keep_traceback(error))
+    bug.code = "bug"
+    try:
+        _say(bug, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_pipe()
+
+
+def _keep_traceback(error: BaseException) -> str:
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    try:
+        handle, name = tempfile.mkstemp(prefix="loopllm-crash-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
+            stream.writelines(lines)
+    except OSError as failure:
+        return f"please report it; its traceback could not be kept ({failure.strerror})"
+    return f"please report it with {name}"
+
+
+def _print_error(message: str, hint: str) -> None:
+    from loopllm_cli.render.clean import clean_text
+
+    sys.stderr.write(f"error: {clean_text(message)}\n")
+    if hint:
+        sys.stderr.write(f"       {clean_text(hint)}\n")

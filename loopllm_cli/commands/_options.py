@@ -41,13 +41,11 @@ ModelOption = Annotated[
 ]
 WhereOption = Annotated[
     str | None,
-    typer.Option("--where", help="SQL condition on the store's columns, e.g. \"cost_usd > 0\"."),
+    typer.Option("--where", help='SQL condition on the store\'s columns, e.g. "cost_usd > 0".'),
 ]
 
 
-def to_window(
-    since: str | None, until: str | None, model: str | None, where: str | None
-) -> Window:
+def to_window(since: str | None, until: str | None, model: str | None, where: str | None) -> Window:
     """Build the window that the options ask for.
 
     Raises:

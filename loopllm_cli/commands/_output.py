@@ -7,13 +7,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loopllm_cli.errors import StoreUnavailable
+from loopllm_cli.errors import StoreUnavailable, UsageError
 from loopllm_cli.render.clean import clean_text
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to the boundary (rich itself ends with code 1)."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that is being handled."""
+        raise  # noqa: PLE0704 - rich calls this from its except clause
 
 
 def stdout() -> Console:
     """Return a console for results; rich follows NO_COLOR and COLUMNS by itself."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return _Console(highlight=False, markup=False, emoji=False)
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
@@ -31,6 +39,7 @@ def write_artefact(path: Path | None, text: str, *, quiet: bool = False) -> None
     """Write an artefact in one step and say where it is; `-` is stdout.
 
     Raises:
+        UsageError: the path names no file.
         StoreUnavailable: the place cannot be written.
     """
     if path is None:
@@ -38,6 +47,8 @@ def write_artefact(path: Path | None, text: str, *, quiet: bool = False) -> None
     if str(path) == "-":
         sys.stdout.write(text)
         return
+    if not path.name:
+        raise UsageError(f"{str(path)!r} names no file", "give a file name, or - for stdout")
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,6 +72,7 @@ def correct(
     given again. Needs the training extra: pip install 'loopllm[train]'.
     """
     from loopllm_cli.config import load_config
+    from loopllm_cli.loop.records import write_run
     from loopllm_cli.loop.repair import CorrectRequest, train_adapter
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_adapter
@@ -82,15 +83,18 @@ def correct(
     out = Path(adapter_out) if adapter_out else None
     request = CorrectRequest(model, pairs, out, recipe, overrides)
     line = ProgressLine(quiet=quiet)
+    store = Project(project)
     card = train_adapter(
-        Project(project),
+        store,
         load_config(project, config),
         request,
         lambda progress: line.show(progress_text(progress)),
     )
     line.done()
+    record = to_json(card)
+    write_run(store, "corrections", card.adapter_hash[:12], record)
     if as_json:
-        print_json(to_json(card))
+        print_json(record)
         return
     write_adapter(stdout(), card)
     remark(f"next: loopllm verify {card.path}", quiet=quiet)

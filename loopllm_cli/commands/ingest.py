@@ -69,8 +69,10 @@ def ingest(
         dry_run=dry_run,
         on_progress=lambda path, n: progress.show(f"{Path(path).name}: {n:,} lines"),
     )
-    summary = run_ingest(Project(project), paths, options)
-    progress.done()
+    try:
+        summary = run_ingest(Project(project), paths, options)
+    finally:
+        progress.done()
     if as_json:
         print_json(to_json(summary))
         return

@@ -41,17 +41,21 @@ def pairs(
     """
     from loopllm_cli.config import load_config
     from loopllm_cli.loop.feedback import PairsRequest, make_pairs
+    from loopllm_cli.loop.records import write_run
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_pairs
     from loopllm_cli.store.project import Project
 
     window = opt.to_window(since, until, model, where)
+    store = Project(project)
     request = PairsRequest(window, drift_run, pairs_out)
-    summary = make_pairs(Project(project), load_config(project, config), request)
+    summary = make_pairs(store, load_config(project, config), request)
+    record = to_json(summary)
+    write_run(store, "pair-sets", summary.content_hash[:12], record)
     if as_json:
-        print_json(to_json(summary))
+        print_json(record)
     else:
         write_pairs(stdout(), summary)
-    write_artefact(json_out, to_json(summary), quiet=quiet)
+    write_artefact(json_out, record, quiet=quiet)
     if not as_json:
         remark("next: loopllm correct --model MODEL --adapter-out", quiet=quiet)

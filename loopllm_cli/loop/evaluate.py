@@ -143,9 +143,7 @@ def judge_settings(config: Config) -> JudgeSettings:
 
 def _signals(project: Project, config: Config) -> dict[str, Signal]:
     drift = config.drift
-    return load_signals(
-        config.signals, drift.tolerances, drift.signals or None, root=project.root
-    )
+    return load_signals(config.signals, drift.tolerances, drift.signals or None, root=project.root)
 
 
 def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
@@ -201,9 +199,7 @@ def _as_frozen(signal: Signal, info: SignalInfo) -> Signal:
     return replace(signal, info=replace(own, kind=info.kind, tolerance=tolerance))
 
 
-def _logged(
-    baseline: Baseline, measured: Measured, skipped: dict[str, str]
-) -> tuple[str, ...]:
+def _logged(baseline: Baseline, measured: Measured, skipped: dict[str, str]) -> tuple[str, ...]:
     """Name the signals that either window has on any row, noting the others as not logged."""
     names = list(baseline.profile.signal_names)
     before, now = baseline.profile.n.sum((0, 1)), measured.profile.n.sum((0, 1))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from loopllm_cli import __version__
@@ -17,6 +17,7 @@ from loopllm_cli.pairs.dataset import content_hash, write_dataset
 from loopllm_cli.pairs.evidence import Answer, Evidence, read_evidence
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
 from loopllm_cli.signals.batch import RowBatch
+from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import where_clause
 
@@ -28,7 +29,7 @@ class PairsRequest:
     `drift_run` names the run whose drifted segments are to be corrected; the newest, if None.
     """
 
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
     drift_run: str | None = None
     out: Path | None = None
 
@@ -49,8 +50,7 @@ def make_pairs(project: Project, config: Config, request: PairsRequest) -> Pairs
         )
     if baseline:
         evidence = replace(evidence, answers=_with_segments(evidence, baseline))
-    drifted = frozenset(s.label for s in run.segments) if run else None
-    built = build_pairs(evidence, config.pairs, drifted)
+    built = build_pairs(evidence, config.pairs, _keep_as_is(project, run))
     if not built.train:
         common = ", ".join(f"{n} {reason}" for reason, n in built.dropped.most_common(4))
         raise NoFeedback(
@@ -89,6 +89,21 @@ def _drift_run(project: Project, run_id: str | None) -> DriftResult | None:
     return read_drift_run(project, run_id) if run_id else latest_drift_run(project)
 
 
+def _keep_as_is(project: Project, run: DriftResult | None) -> Callable[[Answer], bool]:
+    """Say which answers stand for traffic that a correction must leave alone.
+
+    Only answers of the window that drifted, so of the model to be corrected: what an earlier
+    model said well, this one may have forgotten, and being held to it would be no retention.
+    """
+    if run is None:
+        return lambda answer: True
+    drifted = frozenset(segment.label for segment in run.segments)
+    sql = f"SELECT interaction_id FROM rows WHERE {where_clause(run.asked_window)}"
+    found = tables.select(project.interactions, sql)
+    inside = frozenset(found.column("interaction_id").to_pylist() if found else ())
+    return lambda answer: answer.interaction_id in inside and answer.segment not in drifted
+
+
 def _with_segments(evidence: Evidence, baseline: Baseline) -> dict[str, Answer]:
     """Say of every answer in which of the baseline's segments its prompt lies."""
     answers = list(evidence.answers.values())
@@ -112,7 +127,7 @@ class _PromptBatch(RowBatch):
         return len(self._prompts)
 
     @property
-    def prompts(self) -> list[str | None]:  # type: ignore[override]
+    def prompts(self) -> list[str | None]:
         """Last user texts."""
         return self._prompts
 

@@ -10,19 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import AdapterMismatch, UsageError
 from loopllm_cli.loop.evaluate import comparable_signals
 from loopllm_cli.loop.feedback import latest_pairs
 from loopllm_cli.loop.records import read_drift_run
-from loopllm_cli.model import AdapterCard, DriftResult, VerifyResult
+from loopllm_cli.model import AdapterCard, Check, DriftResult, VerifyResult
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
-from loopllm_cli.profiles.measure import measure
+from loopllm_cli.profiles.measure import Measured, measure
+from loopllm_cli.signals.answers import is_right
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import read_window
 from loopllm_cli.verify import gate
-from loopllm_cli.verify.prompts import Prompt, choose_prompts, read_trained, to_rows
+from loopllm_cli.verify.prompts import Chosen, Prompt, choose_prompts, read_trained, to_rows
+
+_MOST_DISTANCES = 128
 
 if TYPE_CHECKING:
     from loopllm_cli.correct.pair_rows import PairRow
@@ -87,9 +93,7 @@ def verify_adapter(
     model = model or str(lineage["model"])
     loaded = load_with_adapter(model, adapter)
     bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
-    drifted = {
-        int(s.segment): tuple(c.signal.name for c in s.comparisons) for s in run.segments
-    }
+    drifted = {int(s.segment): tuple(c.signal.name for c in s.comparisons) for s in run.segments}
     pairs = Path(lineage["pairs_path"])
     rows = read_window(project, run.asked_window, "the drift run's window")
     chosen = choose_prompts(
@@ -99,14 +103,15 @@ def verify_adapter(
         read_trained(pairs),
         config.verify.max_prompts,
     )
-    windows, untouched_answers = _answer(project, config, baseline, bench, chosen)
+    answered = _answer(project, config, baseline, bench, chosen)
     labels = {int(s.segment): s.label for s in run.segments}
-    repairs = gate.judge_repairs(windows, drifted, labels, config.verify)
+    repairs = gate.judge_repairs(answered.windows, drifted, labels, config.verify)
     others = [k for k in range(baseline.segments.n_segments) if k not in drifted]
-    untouched = gate.judge_untouched(windows, others, config.verify)
+    untouched = gate.judge_untouched(answered.windows, others, config.verify)
     checks = (
-        *bench.checks(pairs, chosen.untouched, untouched_answers),
+        *bench.checks(pairs, chosen.untouched, answered.untouched),
         gate.check_untouched(untouched),
+        gate.check_kept(answered.was_right, answered.is_right, config.verify),
     )
     verdict, reasons = gate.decide(checks, repairs)
     return VerifyResult(
@@ -156,9 +161,7 @@ class _Bench:
             )
         return [a.text for a in found], [a.finish_reason for a in found]
 
-    def checks(
-        self, pairs: Path, untouched: list[Prompt], answers: list[str]
-    ) -> tuple[gate.Check, ...]:
+    def checks(self, pairs: Path, untouched: list[Prompt], answers: list[str]) -> tuple[Check, ...]:
         """Check effect, held-out preference, and the distance on untouched traffic."""
         from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
 
@@ -172,42 +175,74 @@ class _Bench:
             gate.check_preference(scores.margin, (scores.base_accuracy, scores.accuracy)),
         ]
         full = [
-            [*p.messages, {"role": "assistant", "content": a}]
-            for p, a in zip(untouched, answers, strict=True)
-            if a
-        ][:128]
+            [*prompt.messages, {"role": "assistant", "content": answer}]
+            for prompt, answer in _to_be_kept(untouched, answers)
+        ]
         if full:
             distance = kl_per_token(self._model, self._tokenizer, full).mean
             found.append(gate.check_distance(distance, len(full), self._config.max_kl_per_token))
         return tuple(found)
 
 
+def _to_be_kept(prompts: list[Prompt], answers: list[str]) -> list[tuple[Prompt, str]]:
+    """Choose the answers from which the adapter should not move the model.
+
+    Where right answers are known, those that are right: wrong ones are to be moved away from,
+    also outside the segments that drifted visibly.
+    """
+    given = [(p, a) for p, a in zip(prompts, answers, strict=True) if a]
+    right = [(p, a) for p, a in given if p.reference and is_right(a, p.reference, p.prompt_text)]
+    return (right or given)[:_MOST_DISTANCES]
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """Fresh answers with and without the adapter, measured.
+
+    `untouched` are the texts without the adapter on untouched prompts; `was_right` and
+    `is_right` judge those of them whose right answer is known, without and with the adapter.
+    """
+
+    windows: gate.Windows
+    untouched: list[str]
+    was_right: npt.NDArray[np.bool_]
+    is_right: npt.NDArray[np.bool_]
+
+
 def _answer(
-    project: Project, config: Config, baseline: Baseline, bench: _Bench, chosen: Any
-) -> tuple[gate.Windows, list[str]]:
+    project: Project, config: Config, baseline: Baseline, bench: _Bench, chosen: Chosen
+) -> _Answered:
     """Answer all prompts with and without the adapter, and measure both as windows."""
     signals, _ = comparable_signals(project, config, baseline)
     prompts = [*chosen.drifted, *chosen.untouched]
-    measured = []
-    plain: list[str] = []
-    for adapter in (False, True):
-        texts, finish = bench.answers(prompts, adapter=adapter)
-        plain = plain or texts
-        rows = to_rows(prompts, texts, finish)
-        measured.append(measure(rows, signals, baseline.segments, baseline.cluster_by))
-    before, after = measured
-    names = tuple(
-        name
-        for name, n in zip(signals, before.profile.n.sum((0, 1)), strict=True)
-        if n > 0
+    plain, finish = bench.answers(prompts, adapter=False)
+    changed, changed_finish = bench.answers(prompts, adapter=True)
+    before, after = (
+        measure(to_rows(prompts, texts, ends), signals, baseline.segments, baseline.cluster_by)
+        for texts, ends in ((plain, finish), (changed, changed_finish))
     )
+    counts = before.profile.n.sum((0, 1))
+    names = tuple(name for name, n in zip(signals, counts, strict=True) if n > 0)
     windows = gate.Windows(
         tuple(signals[name].info for name in names),
         baseline.columns(names).profile,
         before.profile.columns(names),
         after.profile.columns(names),
     )
-    return windows, plain[len(chosen.drifted) :]
+    at = len(chosen.drifted)
+    return _Answered(windows, plain[at:], *_right(before, after, at))
+
+
+def _right(
+    before: Measured, after: Measured, start: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which answers from row `start` on are right, where that is known, in both windows."""
+    names = before.profile.signal_names
+    if gate.RIGHT not in names:
+        return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+    was, now = (m.values[start:, names.index(gate.RIGHT)] for m in (before, after))
+    known = np.isfinite(was) & np.isfinite(now)
+    return was[known] == 1, now[known] == 1
 
 
 def _held_out(pairs: Path) -> list[PairRow]:

@@ -130,13 +130,7 @@ def repairs_table(result: VerifyResult, width: int) -> list[Text]:
     rows = [_repair(repair, compact=False) for repair in result.repairs]
     if not fits([headers, *rows], width):
         rows = [_repair(repair, compact=True) for repair in result.repairs]
-    lines = table(headers, rows, width, right=frozenset({2, 3, 5}))
-    for repair in result.repairs:
-        if repair.reason:
-            place = f"{clean_text(repair.label, 28)}, {words.signal_name(repair.signal.name)}"
-            said = f"{place}: {clean_text(repair.reason)}"
-            lines += labelled("", [said], width)
-    return lines
+    return table(headers, rows, width, right=frozenset({2, 3, 5}))
 
 
 def _repair(repair: Repair, *, compact: bool) -> list[str | Text]:

@@ -76,13 +76,13 @@ def _ledger(result: IngestSummary, width: int) -> list[Text]:
 
 
 def _sum(result: IngestSummary, total: int, room: int, width: int) -> list[Text]:
-    missing = result.n_lines + result.n_extra_rows - total
+    missing = result.n_lines - total
     lines: list[Text] = []
     if missing:
         lines += _entry("unaccounted", missing, ["please report this"], room, width)
     said = "every line read"
     if result.n_extra_rows:
-        said = f"{result.n_lines:,} lines + {result.n_extra_rows:,} further rows of some records"
+        said = f"every line read; some hold {result.n_extra_rows:,} further rows"
     return lines + _entry("= together", total + missing, [said], room, width, dim=True)
 
 

@@ -3,18 +3,20 @@
 Repaired: of the quality that a signal lost in the drifted segments, the adapter brings back at
 least `min_recovery`, and its improvement over the model as it is, is significant. Not repaired:
 even the upper bound of what it brings back is less. Untouched traffic fails when the drift
-engine calls any signal worse, comparing the same prompts answered with and without the adapter.
+engine calls any signal worse, comparing the same prompts answered with and without the adapter,
+or when too many answers that were right are right no more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from loopllm_cli.config import VerifyConfig
 from loopllm_cli.drift.effects import estimate
-from loopllm_cli.drift.intervals import wilson
+from loopllm_cli.drift.intervals import BoolArray, wilson
 from loopllm_cli.drift.verdict import JudgeSettings, judge
 from loopllm_cli.model import (
     Check,
@@ -29,7 +31,8 @@ from loopllm_cli.model import (
 from loopllm_cli.profiles.profile import Profile
 
 ALL_DRIFTED = "all drifted segments"
-_MIN_SEGMENT_ROWS = 8
+RIGHT = "right_answer"
+_MIN_SEGMENT_ROWS = 5
 _HALF_BACK = 0.5
 
 
@@ -65,19 +68,22 @@ def judge_repairs(
     """Judge every drifted signal over all segments where it drifted, then segment by segment.
 
     Args:
-        drifted: segment number to the names of the signals that got worse there.
+        drifted: segment number to the names of the signals that got worse there. Right answers
+            are judged in all of them, wherever one is known: a segment may have drifted in
+            what users say of it only, and users cannot be asked about regenerated answers.
         labels: segment number to its words.
     """
-    names = [s.name for s in windows.signals if any(s.name in found for found in drifted.values())]
+    telling = {k: (*names, RIGHT) if RIGHT not in names else names for k, names in drifted.items()}
     found = []
-    for name in names:
-        where = [k for k, signals in drifted.items() if name in signals]
-        part = windows.of(where).column(name)
-        repair = _repair(part, ALL_DRIFTED, ALL_DRIFTED, config)
-        if repair is not None:
-            found.append(repair)
+    for info in windows.signals:
+        where = [k for k, names in telling.items() if info.name in names]
+        part = windows.of(where).column(info.name)
+        whole = _repair(part, ALL_DRIFTED, ALL_DRIFTED, config) if where else None
+        if whole is None:
+            continue
+        found.append(whole)
         for k in where:
-            one = _repair(windows.of([k]).column(name), str(k), labels[k], config)
+            one = _repair(windows.of([k]).column(info.name), str(k), labels[k], config)
             if one is not None and one.n >= _MIN_SEGMENT_ROWS and _is_unrepaired(one):
                 found.append(one)
     return tuple(found)
@@ -95,24 +101,44 @@ def judge_untouched(
 
 
 def check_untouched(comparisons: tuple[Comparison, ...]) -> Check:
-    """Say whether untouched traffic stayed as it was."""
+    """Say whether any signal of untouched traffic got worse."""
     name = "untouched segments"
     worse = [c for c in comparisons if c.verdict is Verdict.WORSE]
-    right = next((c for c in comparisons if c.signal.name == "right_answer"), None)
     n = max((c.n_current for c in comparisons), default=0)
     if worse:
         said = ", ".join(f"{_words(c.signal)} {_change(c)}" for c in worse)
         return Check(name, Gate.FAIL, f"worse than without the adapter: {said}", n)
     if n == 0:
         return Check(name, Gate.INCONCLUSIVE, "no prompt of untouched traffic to try", 0)
-    if right is not None and right.verdict is Verdict.INCONCLUSIVE:
-        text = (
-            f"right answers changed by {_change(right)} on {right.n_current} prompts with known "
-            "answers: cannot rule out a loss beyond the tolerance"
-        )
-        return Check(name, Gate.INCONCLUSIVE, text, right.n_current)
-    known = f", right answers {_change(right)}" if right is not None else ""
-    return Check(name, Gate.PASS, f"no signal worse on {n} prompts{known}", n)
+    return Check(name, Gate.PASS, f"no signal worse on {n} prompts", n)
+
+
+def check_kept(was_right: BoolArray, is_right: BoolArray, config: VerifyConfig) -> Check:
+    """Judge how many right answers on untouched traffic the adapter loses.
+
+    Gains elsewhere do not make up for losses: an average over both would hide them.
+
+    Args:
+        was_right: whether the model without the adapter gave the known right answer.
+        is_right: the same with the adapter, for the same prompts.
+    """
+    name = "right answers kept"
+    n = int(was_right.sum())
+    if n == 0:
+        text = "no right answer is known on untouched traffic; log reference_answer for some rows"
+        return Check(name, Gate.INCONCLUSIVE, text, 0)
+    lost = int((was_right & ~is_right).sum())
+    low, high = _wilson(lost / n, n, 2 * config.alpha)
+    gained = int((~was_right & is_right).sum())
+    text = (
+        f"{n - lost} of {n} are still right, up to {high:.1%} may be lost "
+        f"({config.max_loss:.0%} allowed); {gained} wrong ones became right"
+    )
+    if high <= config.max_loss:
+        gate = Gate.PASS
+    else:
+        gate = Gate.FAIL if low > config.max_loss else Gate.INCONCLUSIVE
+    return Check(name, gate, text, n, 1 - lost / n, 1 - high, 1 - low)
 
 
 def check_preference(margins: np.ndarray, plain: tuple[float, float]) -> Check:
@@ -127,7 +153,7 @@ def check_preference(margins: np.ndarray, plain: tuple[float, float]) -> Check:
     if n == 0:
         return Check(name, Gate.INCONCLUSIVE, "no held-out pair", 0)
     right = float(np.mean(margins > 0))
-    low, high = _wilson(right, n)
+    low, high = _wilson(right, n, 0.05)
     text = (
         f"towards the better answer in {right:.0%} ({low:.0%} … {high:.0%}) of {n} pairs; the "
         f"better answer is the likelier one in {plain[0]:.0%} → {plain[1]:.0%}"
@@ -147,7 +173,7 @@ def check_distance(kl_per_token: float, n: int, limit: float) -> Check:
     """Judge how far the adapter moved the model on answers it should leave alone."""
     text = f"KL {kl_per_token:.4f} nats per token from the model without it (limit {limit:g})"
     gate = Gate.PASS if kl_per_token <= limit else Gate.FAIL
-    return Check("distance on untouched traffic", gate, text, n, kl_per_token)
+    return Check("distance on answers that were right", gate, text, n, kl_per_token)
 
 
 def decide(checks: tuple[Check, ...], repairs: tuple[Repair, ...]) -> tuple[Gate, tuple[str, ...]]:
@@ -178,7 +204,9 @@ def _repair(part: Windows, segment: str, label: str, config: VerifyConfig) -> Re
     gain = judge(estimate(part.before, part.after), part.signals, settings)[0]
     before = float(part.before.total.sum() / n_before)
     after = float(part.after.total.sum() / n_after)
-    normal = after - to_normal.behaviour if np.isfinite(to_normal.behaviour) else np.nan
+    normal = after - to_normal.behaviour
+    if info.kind is SignalKind.RATE:
+        normal = float(np.clip(normal, 0.0, 1.0))
     low, high = _after_bounds(info, normal, to_normal)
     gate, reason = _judge_recovery(info, (normal, before, after, low, high), gain, config)
     return Repair(
@@ -225,8 +253,10 @@ def _is_unrepaired(repair: Repair) -> bool:
     return repair.gate is Gate.FAIL and (repair.before - best) / lost < _HALF_BACK
 
 
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    low, high = wilson(np.array([share]), np.array([float(n)]), np.array([1.96]))
+def _wilson(share: float, n: int, alpha: float) -> tuple[float, float]:
+    """Return Wilson's two-sided limits of a share at level 1 - alpha."""
+    quantile = np.array([NormalDist().inv_cdf(1 - alpha / 2)])
+    low, high = wilson(np.array([share]), np.array([float(n)]), quantile)
     return float(low[0]), float(high[0])
 
 

@@ -15,6 +15,7 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from scripts.world import grammar
 
@@ -115,6 +116,7 @@ def _rename_class(path: Path) -> None:
 
 def load(folder: Path) -> tuple[LlamaForCausalLM, Any]:
     """Read a saved model back in float32, exactly as every user of the files will."""
+    disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return model.eval(), tokenizer

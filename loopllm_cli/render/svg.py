@@ -19,6 +19,7 @@ from loopllm_cli.render.clean import clean_text
 MAX_DAYS = 120
 DAILY_HEIGHT = 128.0
 _EDGE = 1.5  # per cent of the width kept free on either side, so that dots are not cut
+_WIDEST = 1.0
 
 
 def figure(body: str, height: int, css: str, said: str) -> Markup:
@@ -55,12 +56,16 @@ def label(x: float, y: float, text: str, anchor: str) -> str:
 
 
 def domains(comparisons: Sequence[Comparison]) -> dict[SignalKind, float]:
-    """Return, per kind of signal, the change that reaches the edge of every chart."""
+    """Return, per kind of signal, the change that reaches the edge of every chart.
+
+    One signal of which hardly anything is known must not flatten the others, so the axis ends at
+    a doubling; what lies beyond is drawn to the edge.
+    """
     reach: dict[SignalKind, float] = {}
     for c in comparisons:
         ends = [abs(v) for v in (c.low, c.high, c.change, c.signal.tolerance) if numbers.known(v)]
         reach[c.signal.kind] = max([reach.get(c.signal.kind, 0.0), *ends])
-    return {kind: nice(value) for kind, value in reach.items()}
+    return {kind: nice(min(value, _WIDEST)) for kind, value in reach.items()}
 
 
 def nice(value: float) -> float:

@@ -51,7 +51,7 @@ class PairsConfig:
     per_user: int = 50
     per_prompt: int = 5
     heldout_share: float = 0.2
-    retention: int = 120
+    retention: int = 200
     seed: int = 0
 
 
@@ -59,14 +59,15 @@ class PairsConfig:
 class VerifyConfig:
     """`[verify]`: what an adapter has to show.
 
-    `min_recovery` is the share of the lost quality that must be back; `max_prompts` limits the
-    prompts answered in the drifted and in the untouched segments each.
+    `min_recovery` is the share of the lost quality that must be back; `max_loss` the share of
+    right answers on untouched traffic that may be lost; `max_prompts` limits the prompts
+    answered in the drifted and in the untouched segments each.
     """
 
     alpha: float = 0.05
     min_recovery: float = 0.8
-    max_loss: float = 0.03
-    max_prompts: int = 400
+    max_loss: float = 0.05
+    max_prompts: int = 500
     max_new_tokens: int = 256
     batch_size: int = 64
     max_kl_per_token: float = 0.05
@@ -144,9 +145,9 @@ def build_section(kind: type[T], content: Any, place: str) -> T:
     for key, value in content.items():
         if key not in known:
             raise unknown_key(key, known, place)
-        default = known[key].default
-        if default is MISSING:
-            default = known[key].default_factory()  # type: ignore[misc]
+        default, factory = known[key].default, known[key].default_factory
+        if default is MISSING and factory is not MISSING:
+            default = factory()
         values[key] = _typed(value, default, f"{place} {key}")
     return kind(**values)
 
@@ -163,6 +164,8 @@ def _typed(value: Any, default: Any, place: str) -> Any:
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{place} = {value!r} is no list of names", "write names in quotes")
         return tuple(value)
     if default is None:
         expected: type = str

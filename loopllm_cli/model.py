@@ -227,11 +227,15 @@ class Pair:
     rejected_model: str | None
     margin: float
     feedback_time: datetime | None
+    chosen_conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PairsSummary:
-    """What became of every piece of feedback that was looked at."""
+    """What became of every piece of feedback that was looked at.
+
+    Every piece of feedback either stands in at least one pair or is counted once in `dropped`.
+    """
 
     path: str
     content_hash: str

@@ -101,6 +101,15 @@ class World:
             return self.n_segments
         return max(1, min(MAX_SEGMENTS, self.n_baseline // ROWS_PER_SEGMENT))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The signals' names."""
+        return tuple(m.info.name for m in self.measures)
+
+    def true_changes(self) -> FloatArray:
+        """Return the true change of every signal, as it is judged."""
+        return np.array([self.edge * m.worst * (m.info.name in self.moved) for m in self.measures])
+
     def still(self) -> World:
         """Return the same world without a change."""
         return replace(self, edge=0.0)

@@ -16,7 +16,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled."""
-        raise  # noqa: PLE0704 - rich calls this from its except clause
+        raise  # rich calls this from its except clause
 
 
 def stdout() -> Console:

@@ -36,11 +36,12 @@ def compare_profiles(
         signals: one per signal of the profiles, in their order.
         labels: the segments' words, in the profiles' numbering.
     """
-    comparisons = judge(estimate(baseline, current), signals, settings)
+    effects = estimate(baseline, current)
+    comparisons = judge(effects, signals, settings)
     return Findings(
         status=judge_status(comparisons, settings),
         comparisons=comparisons,
-        segments=find_worse_segments(baseline, current, signals, labels, settings),
+        segments=find_worse_segments((baseline, current), effects, signals, labels, settings),
         mix_moved=_mix_moved(baseline, current),
     )
 

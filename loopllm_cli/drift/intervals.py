@@ -1,18 +1,24 @@
 """Intervals for a change, and the p-values that belong to them.
 
-Rates: Wilson score limits for each window at its effective sample size, joined by the
-square-and-add rule (Newcombe 1998, "Interval estimation for the difference between independent
-proportions", Statistics in Medicine 17:873-890, method 10; for paired data with the correlation,
-Newcombe 1998, 17:2635-2650; general form MOVER, Zou & Donner 2008, Statistics in Medicine
-27:1693-1702). Effective sizes from clustered variances: Korn & Graubard (1998), Survey
-Methodology 24:193-201. They hold up at 0 or 1 events, where Wald intervals have no width.
+Rates: Jeffreys limits for each window at its effective sample size, joined by the square-and-add
+rule (Newcombe 1998, "Interval estimation for the difference between independent proportions",
+Statistics in Medicine 17:873-890, method 10; for paired data with the correlation, Newcombe
+1998, 17:2635-2650; general form MOVER, Zou & Donner 2008, Statistics in Medicine 27:1693-1702).
+Effective sizes from clustered variances: Korn & Graubard (1998), Survey Methodology 24:193-201.
+They hold up at 0 or 1 events, where Wald intervals have no width. We differ from Newcombe in the
+limits that are joined: his Wilson limits are one-sided off centre near 0 and 1 (Cai 2005,
+"One-sided confidence intervals in discrete distributions", J. Statistical Planning and Inference
+131:63-88, who recommends Jeffreys' instead), and rejected a true change at the tolerance up to
+nine times too often at a tail of 0.4% (50 rows against 5,000, rate 0.2%).
 
-Amounts: the log ratio of the means by the delta method, with t quantiles.
+Amounts: the log ratio of the means by the delta method, with t quantiles. A window's relative
+variance is never taken as less than both windows' together show: in skewed data a low mean comes
+with a low variance, and a small window that happened to miss the tail would look certain.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +29,9 @@ from loopllm_cli.drift.effects import Effects
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-_MAX_QUANTILE = 60.0
+_LEAST_TAIL, _GREATEST_TAIL = 1e-12, 0.499
+"""p-values are not followed beyond these: no family is so large, and at a half bounds meet."""
+_ROUNDS = 32
 _WIDEST = 50.0
 """Log ratios are cut here: a mean known to within a factor of e^50 is not known."""
 
@@ -52,9 +60,11 @@ class Changes:
         relative = np.where(still, 0.0, self.current / base - 1)
         return np.where(self.is_rate, self.current - self.baseline, relative)
 
-    def bounds(self, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return lower and upper bounds at a t quantile (broadcast over the signals)."""
-        low_rate, high_rate = self._rate_bounds(quantile)
+    def bounds(self, tail: float | FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return lower and upper bounds that each leave a tail (broadcast over the signals)."""
+        tail = np.broadcast_to(tail, self.df.shape)
+        quantile = t_quantile(tail, self.df)
+        low_rate, high_rate = self._rate_bounds(tail, quantile)
         known = np.isfinite(self.log_se) & ~self.is_rate
         ratio = np.log1p(np.where(known, self.change, 0.0))
         width = np.minimum(quantile * np.where(known, self.log_se, np.inf), _WIDEST)
@@ -66,7 +76,7 @@ class Changes:
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Return the two-sided interval at a confidence level."""
-        return self.bounds(t_quantile((1 - level) / 2, self.df))
+        return self.bounds((1 - level) / 2)
 
     def p_beyond(self, limit: FloatArray, *, upwards: BoolArray) -> FloatArray:
         """Return the one-sided p-value of "the change is not beyond the limit".
@@ -79,24 +89,53 @@ class Changes:
             upwards: whether "beyond" means above the limit or below it.
         """
         estimate = self.change
-        beyond = np.where(upwards, estimate > limit, estimate < limit)
-        low, high = np.zeros_like(estimate), np.full_like(estimate, _MAX_QUANTILE)
-        for _ in range(50):
+        p_values = np.ones_like(estimate)
+        beyond = np.flatnonzero(np.where(upwards, estimate > limit, estimate < limit))
+        if not len(beyond):
+            return p_values
+        part, limit, upwards = self._take(beyond), limit[beyond], upwards[beyond]
+        low = np.full(len(beyond), np.log(_LEAST_TAIL))
+        high = np.full(len(beyond), np.log(_GREATEST_TAIL))
+        for _ in range(_ROUNDS):
             middle = (low + high) / 2
-            lower, upper = self.bounds(middle)
+            lower, upper = part.bounds(np.exp(middle))
             still = np.where(upwards, lower > limit, upper < limit)
-            low, high = np.where(still, middle, low), np.where(still, high, middle)
-        return np.where(beyond, t_tail(low, self.df), 1.0)
+            low, high = np.where(still, low, middle), np.where(still, middle, high)
+        p_values[beyond] = np.exp(high)
+        return p_values
 
-    def _rate_bounds(self, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def p_outside(self, tolerance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the one-sided p-values of "not above +tolerance" and "not below −tolerance"."""
+        rising = self.change > 0
+        p_values = self.p_beyond(np.where(rising, tolerance, -tolerance), upwards=rising)
+        return np.where(rising, p_values, 1.0), np.where(rising, 1.0, p_values)
+
+    def _take(self, at: npt.NDArray[np.int64]) -> Changes:
+        return Changes(**{f.name: getattr(self, f.name)[at] for f in fields(self)})
+
+    def _rate_bounds(self, tail: FloatArray, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
         b, c = (np.clip(np.nan_to_num(x), 0.0, 1.0) for x in (self.baseline, self.current))
-        low_b, high_b = wilson(b, self.size_baseline, quantile)
-        low_c, high_c = wilson(c, self.size_current, quantile)
+        # Korn & Graubard: few clusters count as fewer rows, by the square of normal over t.
+        worth = (special.ndtri(tail) / quantile) ** 2
+        of_b = jeffreys(b, self.size_baseline * worth, tail)
+        of_c = jeffreys(c, self.size_current * worth, tail)
+        return square_and_add((b, *of_b), (c, *of_c), self.correlation)
 
-        def joined(x: FloatArray, y: FloatArray) -> FloatArray:
-            return np.sqrt(np.maximum(x**2 + y**2 - 2 * self.correlation * x * y, 0.0))
 
-        return c - b - joined(c - low_c, high_b - b), c - b + joined(high_c - c, b - low_b)
+Limits = tuple[FloatArray, FloatArray, FloatArray]
+"""An estimate with its lower and its upper limit."""
+
+
+def square_and_add(
+    before: Limits, after: Limits, correlation: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the limits of a difference from the limits of its parts."""
+    (b, low_b, high_b), (c, low_c, high_c) = before, after
+
+    def joined(x: FloatArray, y: FloatArray) -> FloatArray:
+        return np.sqrt(np.maximum(x**2 + y**2 - 2 * correlation * x * y, 0.0))
+
+    return c - b - joined(c - low_c, high_b - b), c - b + joined(high_c - c, b - low_b)
 
 
 def to_changes(effects: Effects, is_rate: BoolArray) -> Changes:
@@ -107,20 +146,11 @@ def to_changes(effects: Effects, is_rate: BoolArray) -> Changes:
     """
     e = effects
     is_rate = np.broadcast_to(is_rate, e.n_current.shape)
-    spread = np.sqrt(e.var_baseline * e.var_current)
-    correlation = np.clip(np.where(spread > 0, e.covariance / _positive(spread), 0.0), -1, 1)
-    positive = (e.level_baseline > 0) & (e.level_current > 0)
-    relative_var = (
-        e.var_current / _positive(e.level_current) ** 2
-        + e.var_baseline / _positive(e.level_baseline) ** 2
-        - 2 * e.covariance / (_positive(e.level_current) * _positive(e.level_baseline))
-    )
     still = (e.level_baseline == 0) & (e.level_current == 0)
-    log_se = np.where(positive, np.sqrt(np.maximum(relative_var, 0.0)), np.inf)
-    log_se = np.where(still, 0.0, log_se)
+    log_se = np.where(still, 0.0, _log_se(e))
     size_b, size_c = effective_sizes(e)
     return Changes(
-        is_rate, e.level_baseline, e.level_current, size_b, size_c, correlation, log_se, e.df
+        is_rate, e.level_baseline, e.level_current, size_b, size_c, _correlation(e), log_se, e.df
     )
 
 
@@ -130,13 +160,56 @@ def effective_sizes(e: Effects) -> tuple[FloatArray, FloatArray]:
     A window whose rate is 0 or 1 shows no variance of its own; it borrows the other's design
     effect.
     """
-    deff_b = np.where(e.iid_var_baseline > 0, e.var_baseline / _positive(e.iid_var_baseline), 0.0)
-    deff_c = np.where(e.iid_var_current > 0, e.var_current / _positive(e.iid_var_current), 0.0)
-    own_b, own_c = np.where(deff_b > 0, deff_b, deff_c), np.where(deff_c > 0, deff_c, deff_b)
+    own_b, own_c = _design_effects(e)
     return (
         np.maximum(e.size_baseline / np.maximum(own_b, 1.0), 1e-9),
         np.maximum(e.size_current / np.maximum(own_c, 1.0), 1e-9),
     )
+
+
+def _design_effects(e: Effects) -> tuple[FloatArray, FloatArray]:
+    deff_b = np.where(e.iid_var_baseline > 0, e.var_baseline / _positive(e.iid_var_baseline), 0.0)
+    deff_c = np.where(e.iid_var_current > 0, e.var_current / _positive(e.iid_var_current), 0.0)
+    return np.where(deff_b > 0, deff_b, deff_c), np.where(deff_c > 0, deff_c, deff_b)
+
+
+def _log_se(e: Effects) -> FloatArray:
+    """Return the standard error of the log ratio of the levels, infinite where one is zero."""
+    positive = (e.level_baseline > 0) & (e.level_current > 0)
+    deff = [np.maximum(d, 1.0) for d in _design_effects(e)]
+    parts = ("baseline", "current")
+    levels, own, rows, sizes = (
+        [getattr(e, f"{name}_{part}") for part in parts]
+        for name in ("level", "var", "iid_var", "size")
+    )
+    squares = [_positive(x) ** 2 for x in levels]
+    spread = [v * n / square for v, n, square in zip(rows, sizes, squares, strict=True)]
+    pooled = sum(s * n for s, n in zip(spread, sizes, strict=True)) / _positive(sum(sizes))
+    floored = [
+        np.maximum(v / square, pooled * d / _positive(n))
+        for v, square, d, n in zip(own, squares, deff, sizes, strict=True)
+    ]
+    correlation = _correlation(e)
+    variance = sum(floored) - 2 * correlation * np.sqrt(floored[0] * floored[1])
+    return np.where(positive, np.sqrt(np.maximum(variance, 0.0)), np.inf)
+
+
+def _correlation(e: Effects) -> FloatArray:
+    spread = np.sqrt(e.var_baseline * e.var_current)
+    result: FloatArray = np.clip(np.where(spread > 0, e.covariance / _positive(spread), 0.0), -1, 1)
+    return result
+
+
+def jeffreys(rate: FloatArray, size: FloatArray, tail: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the limits of a rate that each leave a tail, from Jeffreys' beta distribution.
+
+    Source: Brown, Cai & DasGupta (2001), "Interval estimation for a binomial proportion",
+    Statistical Science 16:101-133, section 4.1.3 (0 and 1 as limits at 0 or all events).
+    """
+    a, b = rate * size + 0.5, (1 - rate) * size + 0.5
+    low = np.where(rate > 0, special.betaincinv(a, b, tail), 0.0)
+    high = np.where(rate < 1, special.betainccinv(a, b, tail), 1.0)
+    return np.minimum(low, rate), np.maximum(high, rate)
 
 
 def wilson(
@@ -158,13 +231,7 @@ def wilson(
 
 def t_quantile(tail: float | FloatArray, df: FloatArray) -> FloatArray:
     """Return the t value that leaves `tail` above it."""
-    result: FloatArray = special.stdtrit(df, 1 - np.asarray(tail))
-    return result
-
-
-def t_tail(value: FloatArray, df: FloatArray) -> FloatArray:
-    """Return the upper tail of Student's t."""
-    result: FloatArray = special.stdtr(df, -value)
+    result: FloatArray = -special.stdtrit(df, np.asarray(tail))
     return result
 
 

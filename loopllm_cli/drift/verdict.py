@@ -19,7 +19,7 @@ import numpy as np
 
 from loopllm_cli.drift.effects import Effects
 from loopllm_cli.drift.family import holm
-from loopllm_cli.drift.intervals import BoolArray, Changes, FloatArray, t_quantile, to_changes
+from loopllm_cli.drift.intervals import BoolArray, Changes, FloatArray, to_changes
 from loopllm_cli.drift.power import visible_change
 from loopllm_cli.model import Comparison, SignalInfo, SignalKind, Status, Verdict, Worse
 
@@ -53,8 +53,17 @@ def judge(
     table = tuple((segment, info) for segment in segments for info in signals)
     infos = tuple(info for _, info in table)
     tests = _run_tests(effects, infos, settings)
+    numbers = _to_columns(effects, tests)
     return tuple(
-        _to_comparison(effects, tests, i, info, segment)
+        Comparison(
+            signal=info,
+            n_baseline=int(effects.n_baseline[i]),
+            n_current=int(effects.n_current[i]),
+            verdict=tests.verdicts[i],
+            note="" if tests.usable[i] else _why_unusable(effects, i),
+            segment=segment,
+            **{name: float(column[i]) for name, column in numbers.items()},
+        )
         for i, (segment, info) in enumerate(table)
     )
 
@@ -90,9 +99,7 @@ class _Tests:
     verdicts: tuple[Verdict, ...]
 
 
-def _run_tests(
-    effects: Effects, infos: tuple[SignalInfo, ...], settings: JudgeSettings
-) -> _Tests:
+def _run_tests(effects: Effects, infos: tuple[SignalInfo, ...], settings: JudgeSettings) -> _Tests:
     is_rate = np.array([info.kind is SignalKind.RATE for info in infos])
     worse_up = np.array([info.worse is Worse.UP for info in infos])
     paging = np.array([info.worse is not Worse.EITHER for info in infos])
@@ -100,9 +107,7 @@ def _run_tests(
     changes = to_changes(effects, is_rate)
     usable = _usable(effects, changes)
     moving = usable & ~_constant(effects)
-    ones = np.ones_like(worse_up)
-    above = changes.p_beyond(tolerance, upwards=ones)
-    below = changes.p_beyond(-tolerance, upwards=~ones)
+    above, below = changes.p_outside(tolerance)
     bad, good = np.where(worse_up, above, below), np.where(worse_up, below, above)
     either = np.minimum(2 * np.minimum(above, below), 1.0)
     p_bad = _adjust(np.where(paging, bad, either), moving & paging)
@@ -149,32 +154,25 @@ def _verdict(
     return Verdict.UNCHANGED if inside else Verdict.INCONCLUSIVE
 
 
-def _to_comparison(
-    effects: Effects, tests: _Tests, i: int, info: SignalInfo, segment: str | None
-) -> Comparison:
-    return Comparison(
-        signal=info,
-        n_baseline=int(effects.n_baseline[i]),
-        n_current=int(effects.n_current[i]),
-        baseline=float(effects.mean_baseline[i]),
-        current=float(effects.mean_current[i]),
-        total=float(effects.total[i]),
-        behaviour=float(effects.behaviour[i]),
-        mix=float(effects.mix[i]),
-        new_traffic=float(effects.new_traffic[i]),
-        vanished_traffic=float(effects.vanished_traffic[i]),
-        change=float(tests.changes.change[i]),
-        low=float(tests.low[i]),
-        high=float(tests.high[i]),
-        design_effect=float(effects.design_effect[i]),
-        df=float(effects.df[i]),
-        p_value=float(tests.p_value[i]),
-        p_adjusted=float(tests.p_adjusted[i]),
-        visible_change=float(tests.visible[i]),
-        verdict=tests.verdicts[i],
-        note="" if tests.usable[i] else _why_unusable(effects, i),
-        segment=segment,
-    )
+def _to_columns(effects: Effects, tests: _Tests) -> dict[str, FloatArray]:
+    """Name the numbers of a comparison, each computed once for all signals."""
+    return {
+        "baseline": effects.mean_baseline,
+        "current": effects.mean_current,
+        "total": effects.total,
+        "behaviour": effects.behaviour,
+        "mix": effects.mix,
+        "new_traffic": effects.new_traffic,
+        "vanished_traffic": effects.vanished_traffic,
+        "change": tests.changes.change,
+        "low": tests.low,
+        "high": tests.high,
+        "design_effect": effects.design_effect,
+        "df": effects.df,
+        "p_value": tests.p_value,
+        "p_adjusted": tests.p_adjusted,
+        "visible_change": tests.visible,
+    }
 
 
 def _inside(
@@ -182,10 +180,10 @@ def _inside(
 ) -> BoolArray:
     """Find changes whose one-sided bound on the bad side (or both) is within the tolerance."""
     worse_up, paging = sides
-    low, high = changes.bounds(t_quantile(alpha, changes.df))
+    low, high = changes.bounds(alpha)
     below_top, above_bottom = high < tolerance, low > -tolerance
     one_sided = np.where(worse_up, below_top, above_bottom)
-    return np.where(paging, one_sided, below_top & above_bottom)
+    return np.asarray(np.where(paging, one_sided, below_top & above_bottom))
 
 
 def _adjust(p_values: FloatArray, family: BoolArray) -> FloatArray:
@@ -199,7 +197,9 @@ def _constant(effects: Effects) -> BoolArray:
     """Find signals with one and the same value everywhere: they cannot alarm, so they cost no
     correction."""
     still = (effects.iid_var_baseline == 0) & (effects.iid_var_current == 0)
-    return still & (effects.level_baseline == effects.level_current)
+    return np.asarray(
+        still & np.isclose(effects.level_baseline, effects.level_current, rtol=1e-9, atol=0)
+    )
 
 
 def _usable(effects: Effects, changes: Changes) -> BoolArray:
@@ -208,15 +208,15 @@ def _usable(effects: Effects, changes: Changes) -> BoolArray:
     both_zero = (effects.level_baseline == 0) & (effects.level_current == 0)
     known = np.isfinite(effects.level_current) & np.isfinite(effects.level_baseline)
     finite = changes.is_rate | both_zero | np.isfinite(changes.log_se)
-    return both & enough & known & finite
+    return np.asarray(both & enough & known & finite)
 
 
 def _why_unusable(effects: Effects, i: int) -> str:
     for n, what in ((effects.n_baseline[i], "baseline"), (effects.n_current[i], "window")):
         if n == 0:
             return f"no row of the {what} has it"
-    if min(effects.clusters_baseline[i], effects.clusters_current[i]) <= 1:
-        return "one user only: no spread between users to judge by"
     if not np.isfinite(effects.level_current[i]):
         return "no segment occurs in both windows"
+    if min(effects.clusters_baseline[i], effects.clusters_current[i]) <= 1:
+        return "one user only: no spread between users to judge by"
     return "the mean is zero in one window"

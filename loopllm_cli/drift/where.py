@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loopllm_cli.drift.effects import Effects, estimate, estimate_segments
+from loopllm_cli.drift.effects import Effects, estimate_segments
 from loopllm_cli.drift.verdict import JudgeSettings, judge
 from loopllm_cli.model import Comparison, SegmentChange, SignalInfo, Verdict, Worse
 from loopllm_cli.profiles.profile import Profile
@@ -18,28 +18,35 @@ MIN_ROWS = 15
 
 
 def find_worse_segments(
-    baseline: Profile,
-    current: Profile,
+    windows: tuple[Profile, Profile],
+    effects: Effects,
     signals: tuple[SignalInfo, ...],
     labels: tuple[str, ...],
     settings: JudgeSettings,
 ) -> tuple[SegmentChange, ...]:
-    """Return the segments where a one-sided signal got worse, the most telling first."""
+    """Return the segments where a one-sided signal got worse, the most telling first.
+
+    Args:
+        windows: the baseline's profile and the current one.
+        effects: what `estimate` says of the whole windows.
+    """
     paging = [j for j, info in enumerate(signals) if info.worse is not Worse.EITHER]
-    per_segment = estimate_segments(baseline, current)
+    if not paging:
+        return ()
+    per_segment = estimate_segments(*windows)
     n_rows = np.minimum(per_segment.n_baseline, per_segment.n_current)[:, paging].max(axis=1)
     large = np.flatnonzero(n_rows >= MIN_ROWS)
-    if not len(large) or not paging:
+    if not len(large):
         return ()
     cells = _take(per_segment, large, np.array(paging))
     names = tuple(str(s) for s in large)
     comparisons = judge(cells, tuple(signals[j] for j in paging), settings, names)
-    whole = dict(zip(baseline.signal_names, estimate(baseline, current).behaviour, strict=True))
+    whole = dict(zip(windows[0].signal_names, effects.behaviour, strict=True))
     found = []
     for number, name in zip(large, names, strict=True):
         worse = [c for c in comparisons if c.segment == name and c.verdict is Verdict.WORSE]
         if worse:
-            found.append(_describe(int(number), worse, (baseline, current), whole, labels))
+            found.append(_describe(int(number), worse, windows, whole, labels))
     return tuple(sorted(found, key=lambda s: (-s.share_of_change, s.segment)))
 
 

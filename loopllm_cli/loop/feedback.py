@@ -16,6 +16,7 @@ from loopllm_cli.pairs.build import build_pairs
 from loopllm_cli.pairs.dataset import content_hash, write_dataset
 from loopllm_cli.pairs.evidence import Answer, Evidence, read_evidence
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
+from loopllm_cli.profiles.segments import OTHER
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
@@ -43,7 +44,9 @@ def make_pairs(project: Project, config: Config, request: PairsRequest) -> Pairs
     """
     run = _drift_run(project, request.drift_run)
     baseline = read_baseline(project, run.baseline_name) if run else None
-    evidence = read_evidence(project, where_clause(request.window))
+    basis = baseline.segments.basis if baseline else "prompts"
+    column = None if basis == "prompts" else basis
+    evidence = read_evidence(project, where_clause(request.window), column)
     if not evidence.votes:
         raise NoFeedback(
             "no feedback has been ingested", "ingest votes, ratings, corrections or comparisons"
@@ -109,7 +112,10 @@ def _with_segments(evidence: Evidence, baseline: Baseline) -> dict[str, Answer]:
     answers = list(evidence.answers.values())
     model = baseline.segments
     if model.basis != "prompts":
-        return evidence.answers
+        return {
+            a.interaction_id: a if a.segment in model.labels else replace(a, segment=OTHER)
+            for a in answers
+        }
     numbers = model.assign(_PromptBatch([a.prompt_text for a in answers]))
     return {
         a.interaction_id: replace(a, segment=model.label(int(k)))
@@ -138,7 +144,7 @@ def _refuse_foreign(folder: Path) -> None:
         return
     try:
         json.loads((folder / "card.json").read_text(encoding="utf-8"))["content_hash"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise AlreadyExists(
             f"{folder} exists and is no dataset of loopllm", "choose another place"
         ) from error

@@ -10,6 +10,7 @@ from typing import Any
 from loopllm_cli.loop.records import latest_drift_run
 from loopllm_cli.profiles.baseline import list_baselines
 from loopllm_cli.store import tables
+from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
 
 StatusRow = tuple[str, str, datetime | None]
@@ -32,8 +33,8 @@ def _table(path: Path, name: str, time_column: str) -> StatusRow:
     found = tables.select(path, sql)
     if found is None:
         return name, "none yet", None
-    row = found.to_pylist()[0]
-    return name, f"{row['n']:,} rows, newest", row["last"]
+    n_rows, newest = found.column("n").to_pylist()[0], to_moments(found.column("last"))[0]
+    return name, f"{n_rows:,} rows, newest", newest
 
 
 def _drift(project: Project) -> StatusRow:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loopllm_cli.errors import UsageError
+from loopllm_cli.errors import StoreUnavailable, UsageError
 from loopllm_cli.model import DriftResult
 from loopllm_cli.render.as_json import drift_from_json
 from loopllm_cli.store.project import Project
 
 
 def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
-    """Keep a run's record, replacing the record of the very same run."""
+    """Keep a run's record, replacing the record of the very same run.
+
+    Raises:
+        StoreUnavailable: the place cannot be written.
+    """
     path = project.folder(kind) / f"{run_id}.json"
     part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot write {path} ({error.strerror})", "free some space and run it again"
+        ) from error
     return path
 
 

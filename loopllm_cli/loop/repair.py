@@ -19,14 +19,27 @@ from loopllm_cli.errors import AdapterMismatch, UsageError
 from loopllm_cli.loop.evaluate import comparable_signals
 from loopllm_cli.loop.feedback import latest_pairs
 from loopllm_cli.loop.records import read_drift_run
-from loopllm_cli.model import AdapterCard, Check, DriftResult, VerifyResult
+from loopllm_cli.model import (
+    AdapterCard,
+    Check,
+    Comparison,
+    DriftResult,
+    Repair,
+    VerifyResult,
+)
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
-from loopllm_cli.profiles.measure import Measured, measure
+from loopllm_cli.profiles.measure import Measured
 from loopllm_cli.signals.answers import is_right
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import read_window
 from loopllm_cli.verify import gate
-from loopllm_cli.verify.prompts import Chosen, Prompt, choose_prompts, read_trained, to_rows
+from loopllm_cli.verify.prompts import (
+    Chosen,
+    Prompt,
+    choose_prompts,
+    measure_answers,
+    read_trained,
+)
 
 _MOST_DISTANCES = 128
 
@@ -87,15 +100,11 @@ def verify_adapter(
     from loopllm_cli.correct.loading import load_tokenizer, load_with_adapter
 
     lineage = _read_lineage(adapter)
+    pairs = _find_pairs(project, adapter, lineage)
     run = read_drift_run(project, lineage["drift_run_id"])
     baseline = read_baseline(project, run.baseline_name)
-    on_progress("loading the model")
-    model = model or str(lineage["model"])
-    loaded = load_with_adapter(model, adapter)
-    bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
-    drifted = {int(s.segment): tuple(c.signal.name for c in s.comparisons) for s in run.segments}
-    pairs = Path(lineage["pairs_path"])
     rows = read_window(project, run.asked_window, "the drift run's window")
+    drifted = {int(s.segment): tuple(c.signal.name for c in s.comparisons) for s in run.segments}
     chosen = choose_prompts(
         rows,
         baseline.segments,
@@ -103,6 +112,10 @@ def verify_adapter(
         read_trained(pairs),
         config.verify.max_prompts,
     )
+    on_progress("loading the model")
+    model = model or str(lineage["model"])
+    loaded = load_with_adapter(model, adapter)
+    bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
     answered = _answer(project, config, baseline, bench, chosen)
     labels = {int(s.segment): s.label for s in run.segments}
     repairs = gate.judge_repairs(answered.windows, drifted, labels, config.verify)
@@ -113,24 +126,42 @@ def verify_adapter(
         gate.check_untouched(untouched),
         gate.check_kept(answered.was_right, answered.is_right, config.verify),
     )
-    verdict, reasons = gate.decide(checks, repairs)
+    proof = _Proof(adapter, model, lineage, chosen, checks, repairs, untouched)
+    return _to_result(run, proof)
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """Everything that was found about an adapter, before the verdict."""
+
+    adapter: Path
+    model: str
+    lineage: dict[str, Any]
+    chosen: Chosen
+    checks: tuple[Check, ...]
+    repairs: tuple[Repair, ...]
+    untouched: tuple[Comparison, ...]
+
+
+def _to_result(run: DriftResult, proof: _Proof) -> VerifyResult:
+    verdict, reasons = gate.decide(proof.checks, proof.repairs)
     return VerifyResult(
-        run_id=_verify_id(run, lineage),
+        run_id=_verify_id(run, proof.lineage),
         created=datetime.now(UTC),
-        adapter=str(adapter),
-        adapter_hash=lineage["adapter_sha256"],
-        model=model,
-        baseline_name=baseline.name,
+        adapter=str(proof.adapter),
+        adapter_hash=proof.lineage["adapter_sha256"],
+        model=proof.model,
+        baseline_name=run.baseline_name,
         drift_run_id=run.run_id,
         gate=verdict,
         reasons=reasons,
-        checks=checks,
-        repairs=repairs,
-        untouched=untouched,
+        checks=proof.checks,
+        repairs=proof.repairs,
+        untouched=proof.untouched,
         n_prompts={
-            "drifted": len(chosen.drifted),
-            "untouched": len(chosen.untouched),
-            "left out as trained on": chosen.n_seen_in_training,
+            "drifted": len(proof.chosen.drifted),
+            "untouched": len(proof.chosen.untouched),
+            "left out as trained on": proof.chosen.n_seen_in_training,
         },
         version=__version__,
     )
@@ -218,7 +249,7 @@ def _answer(
     plain, finish = bench.answers(prompts, adapter=False)
     changed, changed_finish = bench.answers(prompts, adapter=True)
     before, after = (
-        measure(to_rows(prompts, texts, ends), signals, baseline.segments, baseline.cluster_by)
+        measure_answers(prompts, texts, ends, signals, baseline)
         for texts, ends in ((plain, finish), (changed, changed_finish))
     )
     counts = before.profile.n.sum((0, 1))
@@ -271,12 +302,25 @@ def _read_lineage(adapter: Path) -> dict[str, Any]:
             f"the pairs behind {adapter} were built without a drift run",
             "run loopllm drift, then loopllm pairs and loopllm correct again",
         )
-    if not (Path(lineage["pairs_path"]) / "provenance.parquet").is_file():
-        raise UsageError(
-            f"the pairs behind {adapter} are gone ({lineage['pairs_path']})",
-            "build them again with loopllm pairs, or bring the folder back",
-        )
     return lineage
+
+
+def _find_pairs(project: Project, adapter: Path, lineage: dict[str, Any]) -> Path:
+    """Find the pairs an adapter was trained on: where they were, or in the project by their hash.
+
+    Raises:
+        UsageError: they are gone, or are not the same any more.
+    """
+    wanted = str(lineage["pairs_hash"])
+    for folder in (Path(lineage["pairs_path"]), project.home / "pairs" / wanted[:12]):
+        card = folder / "card.json"
+        if card.is_file() and (folder / "provenance.parquet").is_file():
+            if json.loads(card.read_text("utf-8")).get("content_hash") == wanted:
+                return folder
+    raise UsageError(
+        f"the pairs behind {adapter} are gone or have changed ({lineage['pairs_path']})",
+        "build them again with loopllm pairs, or bring the folder back",
+    )
 
 
 def _verify_id(run: DriftResult, lineage: dict[str, Any]) -> str:

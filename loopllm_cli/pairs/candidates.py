@@ -24,9 +24,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A piece of feedback that makes no pair, and why."""
+    """Pieces of feedback that make no pair, and why."""
 
     reason: str
+    votes: tuple[Vote, ...]
 
 
 Outcome = Candidate | Dropped

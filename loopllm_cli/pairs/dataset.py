@@ -23,26 +23,17 @@ _CHAT = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _PAIRS = pa.schema([("prompt", _CHAT), ("chosen", _CHAT), ("rejected", _CHAT)])
 _RETENTION = pa.schema([("prompt", _CHAT), ("chosen", _CHAT)])
 
-_README = """---
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/train.parquet
-  - split: test
-    path: data/test.parquet
-- config_name: retention
-  data_files:
-  - split: train
-    path: data/retention.parquet
----
-
+_README = """
 # Preference pairs
 
 Made by loopllm from users' feedback. `default` holds `prompt`, `chosen` and `rejected` as chat
 messages; `test` shares no conversation and no prompt with `train`. `retention` holds liked
-answers on traffic that must not change. `provenance.parquet` has a row per pair: rule, feedback
-ids, models, margin. `card.json` has the counts and every reason for which feedback was left out.
+answers on traffic that must not change. A part without rows cannot be loaded.
+
+`provenance.parquet` has a row per pair (`split` train or test) and one per liked answer (`split`
+retention), in the order of the data: rule, feedback ids, conversations, models, margin.
+`card.json` has the counts: every piece of feedback stands in a pair or is counted once among the
+reasons in `dropped`.
 """
 
 
@@ -66,20 +57,27 @@ def write_dataset(folder: Path, built: BuiltPairs, origin: dict[str, Any]) -> Pa
     shutil.rmtree(part, ignore_errors=True)
     (part / "data").mkdir(parents=True)
     for name, pairs in (("train", built.train), ("test", built.heldout)):
-        table = pa.Table.from_pylist([_pair_row(p) for p in pairs], schema=_PAIRS)
-        pq.write_table(table, part / "data" / f"{name}.parquet")
+        _write_rows(part / "data" / f"{name}.parquet", [_pair_row(p) for p in pairs], _PAIRS)
     retained = [_retained_row(r) for r in built.retention]
-    pq.write_table(
-        pa.Table.from_pylist(retained, schema=_RETENTION), part / "data" / "retention.parquet"
-    )
+    _write_rows(part / "data" / "retention.parquet", retained, _RETENTION)
     _write_provenance(part / "provenance.parquet", built)
     summary = _summary(folder, built)
-    card = {**asdict(summary), **origin}
+    # Without its own place, so that equal evidence gives equal bytes wherever they are written.
+    card = {**{k: v for k, v in asdict(summary).items() if k != "path"}, **origin}
     (part / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True), encoding="utf-8")
-    (part / "README.md").write_text(_README, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    part.replace(folder)
+    (part / "README.md").write_text(_readme(built), encoding="utf-8")
+    _replace(folder, part)
     return summary
+
+
+def _replace(folder: Path, part: Path) -> None:
+    """Put a finished folder in its place; until it stands there, the earlier one is kept."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    part.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _summary(folder: Path, built: BuiltPairs) -> PairsSummary:
@@ -99,17 +97,37 @@ def _summary(folder: Path, built: BuiltPairs) -> PairsSummary:
     )
 
 
+def _readme(built: BuiltPairs) -> str:
+    """Name the splits that hold rows: `datasets` refuses to load one that is empty."""
+    files = [
+        ("default", "train", "train", len(built.train)),
+        ("default", "test", "test", len(built.heldout)),
+        ("retention", "train", "retention", len(built.retention)),
+    ]
+    lines, named = ["---", "configs:"], ""
+    for config, split, name, n_rows in files:
+        if not n_rows:
+            continue
+        if config != named:
+            lines += [f"- config_name: {config}", "  data_files:"]
+            named = config
+        lines += [f"  - split: {split}", f"    path: data/{name}.parquet"]
+    return "\n".join([*lines, "---", _README])
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+
+
 def _write_provenance(path: Path, built: BuiltPairs) -> None:
     rows = [
-        {
-            "split": split,
-            **{k: v for k, v in asdict(p).items() if k not in ("prompt", "chosen", "rejected")},
-        }
+        {"split": split, **asdict(pair)}
         for split, pairs in (("train", built.train), ("test", built.heldout))
-        for p in pairs
+        for pair in pairs
     ]
-    strings = ("split", "pair_id", "rule", "user_id", "conversation_id", "context_hash")
-    more = ("prompt_hash", "segment", "chosen_model", "rejected_model")
+    rows += [_retained_origin(retained) for retained in built.retention]
+    strings = ("split", "pair_id", "rule", "user_id", "conversation_id", "chosen_conversation_id")
+    more = ("context_hash", "prompt_hash", "segment", "chosen_model", "rejected_model")
     schema = pa.schema(
         [
             *((name, pa.string()) for name in (*strings, *more)),
@@ -119,7 +137,23 @@ def _write_provenance(path: Path, built: BuiltPairs) -> None:
             ("feedback_time", pa.timestamp("us", tz="UTC")),
         ]
     )
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    _write_rows(path, rows, schema)
+
+
+def _retained_origin(retained: Retained) -> dict[str, Any]:
+    answer = retained.answer
+    return {
+        "split": "retention",
+        "rule": "liked answer",
+        "user_id": answer.user_id,
+        "conversation_id": answer.conversation_id,
+        "context_hash": answer.context_hash,
+        "prompt_hash": answer.prompt_hash or answer.context_hash,
+        "segment": answer.segment,
+        "chosen_model": answer.model,
+        "feedback_ids": retained.feedback_ids,
+        "interaction_ids": (answer.interaction_id,),
+    }
 
 
 def _chat(messages: tuple[Message, ...]) -> list[Message]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,10 @@ _VOTE_COLUMNS = (
     *("text", "annotator_id", "annotator_kind", "feedback_time", "candidate_ids", "winner_id"),
     "tie",
 )
+
+# Newer logs call the system's messages the developer's; chat templates do not know that name.
+_ROLES = {r: r for r in ("system", "user", "assistant")} | {"developer": "system"}
+REPLACED = "vote that the same person replaced by a later one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,6 @@ class Evidence:
 
     answers: dict[str, Answer]
     votes: tuple[Vote, ...]
-    segment_labels: tuple[str, ...] = field(default=())
 
     def of_kind(self, kind: str) -> list[Vote]:
         """Return the votes of one kind."""
@@ -98,28 +102,54 @@ class Evidence:
         return found
 
 
+def last_words(votes: Sequence[Vote]) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:
+    """Split votes on one answer into what stands and what the same person replaced later.
+
+    Votes of nobody known all stand; so do those of one person where no time tells which of
+    them was the last.
+    """
+    latest: dict[str, datetime] = {}
+    for vote in votes:
+        if vote.annotator_id and vote.feedback_time:
+            known = latest.get(vote.annotator_id, vote.feedback_time)
+            latest[vote.annotator_id] = max(known, vote.feedback_time)
+    last: list[Vote] = []
+    replaced: list[Vote] = []
+    for vote in votes:
+        time, end = vote.feedback_time, latest.get(vote.annotator_id or "")
+        (replaced if time and end and time < end else last).append(vote)
+    return tuple(last), tuple(replaced)
+
+
 def to_chat(messages_json: str | None) -> tuple[Message, ...] | None:
     """Turn stored messages with parts into chat messages of plain text.
 
     Returns:
-        None where a message holds anything but text (tool calls, pictures, reasoning).
+        None where a message holds anything but text (tool calls, pictures, reasoning) or was
+        said by anybody but the system, the user and the assistant.
     """
     if messages_json is None:
         return None
     chat = []
     for message in json.loads(messages_json):
-        if any(part.get("type") != "text" for part in message["parts"]):
+        role = _ROLES.get(message["role"])
+        if role is None or any(part.get("type") != "text" for part in message["parts"]):
             return None
         text = "\n".join(part["content"] for part in message["parts"])
-        chat.append({"role": message["role"], "content": text})
+        chat.append({"role": role, "content": text})
     return tuple(chat)
 
 
-def read_evidence(project: Project, condition: str) -> Evidence:
-    """Read the answers that fit a SQL condition, and every vote that may concern them."""
+def read_evidence(project: Project, condition: str, segment_column: str | None = None) -> Evidence:
+    """Read the answers that fit a SQL condition, and every vote that may concern them.
+
+    Args:
+        segment_column: a column of the store whose value is every answer's segment.
+    """
+    columns = dict.fromkeys((*_ANSWER_COLUMNS, *([segment_column] if segment_column else [])))
     rows = tables.select(
         project.interactions,
-        f"SELECT {', '.join(_ANSWER_COLUMNS)} FROM rows WHERE {condition} "
+        f"SELECT {', '.join(columns)} FROM rows WHERE {condition} "
         "ORDER BY request_time, interaction_id",
     )
     votes = tables.select(
@@ -127,12 +157,15 @@ def read_evidence(project: Project, condition: str) -> Evidence:
         f"SELECT {', '.join(_VOTE_COLUMNS)} FROM rows ORDER BY feedback_time, feedback_id",
     )
     links = read_links(project)
-    answers = {row["interaction_id"]: _answer(row) for row in (rows.to_pylist() if rows else [])}
+    answers = {
+        row["interaction_id"]: _answer(row, row[segment_column] if segment_column else None)
+        for row in (rows.to_pylist() if rows else [])
+    }
     found = tuple(_vote(vote, links.resolve) for vote in (votes.to_pylist() if votes else []))
     return Evidence(answers, found)
 
 
-def _answer(row: dict[str, Any]) -> Answer:
+def _answer(row: dict[str, Any], segment: Any) -> Answer:
     return Answer(
         interaction_id=row["interaction_id"],
         context_hash=row["context_hash"],
@@ -149,6 +182,7 @@ def _answer(row: dict[str, Any]) -> Answer:
         conversation_id=row["conversation_id"],
         has_tools=row["tool_definitions"] is not None,
         request_time=row["request_time"],
+        segment=None if segment is None else str(segment),
     )
 
 

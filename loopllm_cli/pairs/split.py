@@ -7,14 +7,20 @@ import hashlib
 from loopllm_cli.model import Pair
 
 
+def conversations_of(pair: Pair) -> set[str]:
+    """Return the conversations in which either side of a pair was said."""
+    return {c for c in (pair.conversation_id, pair.chosen_conversation_id) if c is not None}
+
+
 def split_pairs(
     pairs: list[Pair], heldout_share: float, seed: int
 ) -> tuple[list[Pair], list[Pair]]:
     """Split pairs into training and held-out ones.
 
-    Pairs are joined into groups by conversation and by prompt (transitively); whole groups are
-    held out, in an order that depends only on their content and the seed, until the share is
-    reached. A group larger than what is still wanted stays in training.
+    Pairs are joined into groups by the conversations of both sides and by prompt (transitively);
+    whole groups are held out, in an order that depends only on their content and the seed, until
+    the share is reached. A group larger than what is still wanted stays in training. Which pairs
+    are held out does not depend on the order in which they are given.
 
     Returns:
         Training and held-out pairs, each in the order given.
@@ -47,8 +53,7 @@ def _groups(pairs: list[Pair]) -> list[list[int]]:
     first_with: dict[tuple[str, str], int] = {}
     for i, pair in enumerate(pairs):
         keys = [("prompt", pair.prompt_hash)]
-        if pair.conversation_id is not None:
-            keys.append(("conversation", pair.conversation_id))
+        keys += [("conversation", name) for name in conversations_of(pair)]
         for key in keys:
             other = first_with.setdefault(key, i)
             parent[root(i)] = root(other)

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,17 @@ from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.store.project import Project
 
 FORMAT = "loopllm.baseline/1"
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,  # a compression or an encryption that zipfile does not know
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -139,9 +151,10 @@ def read_baseline(project: Project, name: str) -> Baseline:
             arrays = {key: stored[key] for key in stored.files}
         card = json.loads(arrays["card"].tobytes())
         expected = arrays.pop("hash").tobytes().decode()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        known = card["format"] == FORMAT and _hash(arrays) == expected
+    except _UNREADABLE as error:
         raise _damaged(path) from error
-    if card.get("format") != FORMAT or _hash(arrays) != expected:
+    if not known:
         raise _damaged(path)
     return _from_arrays(card, arrays, expected)
 
@@ -160,7 +173,8 @@ def _text(text: str) -> np.ndarray:
 def _hash(arrays: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256()
     for key in sorted(arrays):
-        digest.update(key.encode() + arrays[key].tobytes())
+        array = arrays[key]
+        digest.update(f"{key} {array.dtype} {array.shape} ".encode() + array.tobytes())
     return digest.hexdigest()
 
 
@@ -240,7 +254,9 @@ def _from_arrays(card: dict[str, Any], arrays: dict[str, np.ndarray], digest: st
             arrays["floors"],
         ),
         profile=profile,
-        daily={d: (pair[0], pair[1]) for d, pair in zip(card["days"], arrays["daily"], strict=True)},
+        daily={
+            d: (pair[0], pair[1]) for d, pair in zip(card["days"], arrays["daily"], strict=True)
+        },
         content_hash=digest,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def hashed_counts(texts: list[str | None]) -> FloatMatrix:
     out = np.zeros((len(texts), N_FEATURES), dtype=np.float32)
     for row, text in enumerate(texts):
         words = words_of(text)
-        grams = [*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))]
+        grams = [*words, *(f"{a} {b}" for a, b in pairwise(words))]
         for gram in grams:
             out[row, zlib.crc32(gram.encode("utf-8", "replace")) % N_FEATURES] += 1.0
     result: FloatMatrix = np.sqrt(out)

@@ -55,9 +55,7 @@ def measure(
     values, failures = compute_signals(batch, signals)
     segments = model.assign(batch)
     keys = cluster_keys(batch, cluster_by)
-    profile = build_profile(
-        tuple(signals), values, segments, to_buckets(keys), model.n_segments
-    )
+    profile = build_profile(tuple(signals), values, segments, to_buckets(keys), model.n_segments)
     return Measured(profile, values, segments, keys, _by_day(batch, values), failures)
 
 

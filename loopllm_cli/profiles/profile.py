@@ -96,7 +96,8 @@ def build_profile(
             np.bincount(cells, weights=weights[:, j], minlength=n_cells)
             for j in range(weights.shape[1])
         ]
-        return np.stack(columns, axis=1).reshape(n_segments, N_BUCKETS, -1)
+        stacked: FloatArray = np.stack(columns, axis=1).astype(np.float64)
+        return stacked.reshape(n_segments, N_BUCKETS, -1)
 
     return Profile(
         signal_names,

@@ -73,7 +73,8 @@ class SegmentModel:
 def fit_column(batch: RowBatch, column: str) -> SegmentModel:
     """Use a logged column's most frequent values as segments."""
     counts = Counter(str(v) for v in batch.values(column) if v is not None)
-    labels = tuple(sorted(value for value, _ in counts.most_common(MAX_SEGMENTS)))
+    frequent = sorted(counts, key=lambda value: (-counts[value], value))[:MAX_SEGMENTS]
+    labels = tuple(sorted(frequent))
     empty = np.zeros((0, 0), dtype=np.float32)
     return SegmentModel(column, labels, empty, empty, empty)
 
@@ -93,7 +94,10 @@ def fit_prompts(batch: RowBatch) -> SegmentModel:
     )
     similarity = vectors @ centroids.T
     floors = [np.quantile(similarity[numbers == k, k], 0.01) * 0.8 for k in range(len(centroids))]
-    labels = _name_clusters([words_of(prompt) for prompt in sample], numbers)
+    users = batch.values("user_id")
+    labels = _name_clusters(
+        [words_of(prompt) for prompt in sample], numbers, [users[i] for i in chosen]
+    )
     return SegmentModel(
         "prompts", labels, projection, centroids, np.array(floors, dtype=np.float32)
     )
@@ -125,11 +129,13 @@ def _cluster(vectors: FloatMatrix, n_clusters: int) -> IntArray:
     return numbers
 
 
-def _name_clusters(words: list[list[str]], numbers: IntArray) -> tuple[str, ...]:
+def _name_clusters(
+    words: list[list[str]], numbers: IntArray, users: list[str | None]
+) -> tuple[str, ...]:
     """Name each cluster by its most telling phrase; a phrase of few rows is never shown.
 
-    Phrases with digits are left out too: names are read by many people, and must not carry what
-    one user wrote.
+    Phrases with digits, and phrases of a single user where users are logged, are left out too:
+    names are read by many people, and must not carry what one user wrote.
     """
     grams = [_phrases(row) for row in words]
     overall = Counter(gram for row in grams for gram in row)
@@ -142,10 +148,22 @@ def _name_clusters(words: list[list[str]], numbers: IntArray) -> tuple[str, ...]
             for gram, n in inside.items()
             if n >= _MIN_NAME_ROWS
         }
+        for gram in [g for g in scores if _of_one_user(g, rows, grams, users)]:
+            del scores[gram]
         best = max(scores, key=lambda gram: (scores[gram], gram), default=None)
         name = " ".join(best) if best else f"cluster {k + 1}"
         names.append(name if name not in names else f"{name} ({k + 1})")
     return tuple(names)
+
+
+def _of_one_user(
+    gram: tuple[str, ...],
+    rows: npt.NDArray[np.intp],
+    grams: list[set[tuple[str, ...]]],
+    users: list[str | None],
+) -> bool:
+    known = {users[i] for i in rows if gram in grams[i]}
+    return len(known) == 1 and None not in known
 
 
 def _phrases(words: list[str]) -> set[tuple[str, ...]]:

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from loopllm_cli.store.moments import to_moments
+
 FloatArray = npt.NDArray[np.float64]
 
 T = TypeVar("T")
@@ -41,7 +43,9 @@ class RowBatch:
         """Return a column as Python values, None where missing."""
         if column not in self._lists:
             if self.has(column):
-                self._lists[column] = self.table.column(column).to_pylist()
+                found = self.table.column(column)
+                timed = pa.types.is_timestamp(found.type)
+                self._lists[column] = to_moments(found) if timed else found.to_pylist()
             else:
                 self._lists[column] = [None] * len(self)
         return self._lists[column]

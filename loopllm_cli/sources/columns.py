@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from loopllm_cli.errors import ConfigError
-from loopllm_cli.sources.fields import get_path, to_count, to_number, to_text, to_time
+from loopllm_cli.sources.fields import (
+    get_path,
+    to_count,
+    to_error,
+    to_number,
+    to_text,
+    to_time,
+)
 from loopllm_cli.sources.rows import Origin, Row, to_json
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -116,7 +123,7 @@ def common_values(record: dict[str, Any], origin: Origin, mapping: Mapping = PLA
 
     duration_ms, first_chunk_ms = to_number(get("duration_ms")), to_number(get("first_chunk_ms"))
     return {
-        "request_time": to_time(get("request_time"), mapping.date_format or origin.date_format),
+        "request_time": to_time(get("request_time"), origin.date_format),
         "duration_s": _seconds(to_number(get("duration_s")), duration_ms),
         "time_to_first_chunk_s": _seconds(to_number(get("first_chunk_s")), first_chunk_ms),
         "conversation_id": to_text(get("conversation_id")),
@@ -137,15 +144,37 @@ def common_values(record: dict[str, Any], origin: Origin, mapping: Mapping = PLA
         "request_temperature": to_number(get("temperature")),
         "http_status": to_count(get("http_status")),
         "reference_answer": to_text(get("reference_answer")),
-        "error_type": to_text(get("error_type")),
+        "error_type": to_error(get("error_type")),
     }
 
 
-def leftovers(record: dict[str, Any], used: set[str], mapping: Mapping = PLAIN) -> str | None:
-    """Serialise what no column holds, so that nothing of a record is lost."""
-    read = {key.split(".")[0] for name in ALIASES if (key := mapping.find(record, name)[0])}
-    rest = {key: value for key, value in record.items() if key not in read | used}
+def leftovers(
+    record: dict[str, Any], used: set[str], values: Row, mapping: Mapping = PLAIN
+) -> str | None:
+    """Serialise what no column holds, so that nothing of a record is lost.
+
+    Args:
+        used: keys that were read in another way.
+        values: the columns that were read; a field that gave none of them is left over.
+    """
+    read = set(used)
+    for name in ALIASES:
+        column = _COLUMNS.get(name, name)
+        key = mapping.find(record, name)[0]
+        if key and (column not in values or values[column] is not None):
+            read.add(key if key in record else key.split(".")[0])
+    rest = {key: value for key, value in record.items() if key not in read}
     return to_json(rest) if rest else None
+
+
+_COLUMNS = {
+    "model": "response_model",
+    "environment": "deployment_environment",
+    "temperature": "request_temperature",
+    "duration_ms": "duration_s",
+    "first_chunk_s": "time_to_first_chunk_s",
+    "first_chunk_ms": "time_to_first_chunk_s",
+}
 
 
 def _seconds(seconds: float | None, milliseconds: float | None) -> float | None:

@@ -13,6 +13,8 @@ from loopllm_cli.sources.envelopes import feedback, flat, messages, openai_chat
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin
 
+UNKNOWN_SHAPE = "unknown record shape"
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -74,4 +76,4 @@ class Router:
 
 def _why_unknown(record: dict[str, Any]) -> str:
     asked = PLAIN.get(record, "prompt") is not None
-    return "no response" if asked else "unknown record shape"
+    return "no response" if asked else UNKNOWN_SHAPE

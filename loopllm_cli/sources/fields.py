@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,10 @@ from loopllm_cli.sources.reading import BadLine
 
 _EARLIEST = datetime(2018, 1, 1, tzinfo=UTC)
 _INT64 = 2**63
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_YEAR_FIRST = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=\D|$)")
+_TWO_READINGS = re.compile(r"\d{1,2}([/.-])\d{1,2}\1\d{2,4}(?=\D|$)")
+_NO_ERROR = ("", "0", "none", "null", "false")
 
 
 def get_path(record: dict[str, Any], path: str) -> Any:
@@ -25,7 +30,7 @@ def get_path(record: dict[str, Any], path: str) -> Any:
     for step in path.split("."):
         if isinstance(value, dict):
             value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
             return None
@@ -38,15 +43,31 @@ def to_text(value: Any) -> str | None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return str(value)
+    return str(value) if math.isfinite(value) else None
+
+
+def to_error(value: Any) -> str | None:
+    """Read what a record calls its error; empty, false and "none" mean that there was none."""
+    if isinstance(value, dict):
+        named = (to_text(value.get(key)) for key in ("code", "type", "message"))
+        return next((name for name in named if name), "error") if value else None
+    if isinstance(value, bool | list):
+        return "error" if value else None
+    text = to_text(value)
+    return None if text is None or text.strip().lower() in _NO_ERROR else text
 
 
 def to_number(value: Any) -> float | None:
-    """Read a finite number, also from strings such as "61" or "1,234"."""
+    """Read a finite number, also from strings such as "61" or "1,234".
+
+    A comma counts only where it groups thousands: "0,5" is missing rather than 5.
+    """
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, str) and _GROUPED.fullmatch(value.strip()):
+        value = value.replace(",", "")
     try:
-        number = float(value.replace(",", "") if isinstance(value, str) else value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
@@ -72,10 +93,11 @@ def to_time(value: Any, date_format: str | None = None) -> datetime | None:
     Raises:
         BadLine: a date such as 07/02/2023 that has two readings.
     """
-    if value is None or value == "":
-        return None
-    number = to_number(value)
-    moment = _from_epoch(number) if number is not None else _from_text(str(value), date_format)
+    if isinstance(value, str) and value.strip() and (date_format or to_number(value) is None):
+        moment = _from_text(value.strip(), date_format)
+    else:
+        number = to_number(value)
+        moment = _from_epoch(number) if number is not None else None
     if moment is None:
         return None
     latest = datetime.now(UTC) + timedelta(days=1)
@@ -94,15 +116,32 @@ def _from_epoch(number: float) -> datetime | None:
 
 def _from_text(text: str, date_format: str | None) -> datetime | None:
     if date_format:
-        try:
-            moment = datetime.strptime(text.strip(), date_format)
-        except ValueError:
+        return _by_format(text, date_format)
+    plain = _YEAR_FIRST.sub(_with_dashes, text).removesuffix(" UTC").removesuffix(" GMT")
+    try:
+        return _to_utc(datetime.fromisoformat(plain))
+    except ValueError:
+        if _TWO_READINGS.match(text):
+            raise BadLine("date that has two readings; give --date-format") from None
+        return None
+
+
+def _by_format(text: str, date_format: str) -> datetime | None:
+    try:
+        return _to_utc(datetime.strptime(text, date_format))
+    except ValueError:
+        number = to_number(text)
+        if number is None:
             raise BadLine(f"time does not match --date-format {date_format}") from None
-    else:
-        try:
-            moment = datetime.fromisoformat(text.strip())
-        except ValueError:
-            if "/" in text:
-                raise BadLine("date with / has two readings; give --date-format") from None
-            return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return _from_epoch(number)
+
+
+def _with_dashes(match: re.Match[str]) -> str:
+    return f"{match[1]}-{match[2]:0>2}-{match[3]:0>2}"
+
+
+def _to_utc(moment: datetime) -> datetime | None:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # the first and the last day of the calendar: a default, not a time
+        return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.store.schema import FEEDBACK, INTERACTIONS, SCHEMA_VERSION
 
 Row = dict[str, Any]
@@ -33,8 +35,21 @@ class Decoded:
 
 
 def to_json(value: Any) -> str:
-    """Serialise with sorted keys, so that equal content gives equal text."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+    """Serialise with sorted keys, so that equal content gives equal text.
+
+    Raises:
+        BadLine: the value is nested too deeply to be written.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:
+        # Integers beyond 64 bits, or more than 254 levels.
+        try:
+            return json.dumps(
+                value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
+            )
+        except RecursionError:
+            raise BadLine("nested too deeply") from None
 
 
 def digest(*parts: Any) -> str:
@@ -63,6 +78,7 @@ def interaction(
     source_format: str,
     *,
     native_id: str | None,
+    part: str = "",
     inputs: list[dict[str, Any]] | None,
     output: dict[str, Any] | None,
     values: Row,
@@ -71,6 +87,7 @@ def interaction(
 
     Args:
         native_id: the exporter's own id; without one the id is a digest of the content.
+        part: tells apart the responses that share a native id.
         inputs: messages before the response, as OpenTelemetry parts.
         output: the response message, as OpenTelemetry parts.
         values: further columns by canonical name.
@@ -106,12 +123,15 @@ def interaction(
             row["conversation_id"], row["request_time"], row["user_id"], row["content_digest"]
         )
     suffix = f"#{row['choice_index']}" if row["choice_index"] else ""
-    row["interaction_id"] = f"{source_format}:{native_id}{suffix}"
+    row["interaction_id"] = f"{source_format}:{native_id}{part}{suffix}"
     return row
 
 
 def feedback(origin: Origin, source_format: str, kind: str, values: Row) -> Row:
-    """Build one feedback row; its id is a digest, so that the same vote twice is one vote."""
+    """Build one feedback row; its id holds a digest, so that the same vote twice is one vote.
+
+    An exporter's own id stays in front: a vote that was changed later keeps it, and is a new row.
+    """
     row: Row = dict.fromkeys(FEEDBACK.names)
     row.update(values)
     row.update(
@@ -124,18 +144,17 @@ def feedback(origin: Origin, source_format: str, kind: str, values: Row) -> Row:
         annotator_kind=row["annotator_kind"] or "UNKNOWN",
         target_key=row["target_key"] or "none",
     )
-    row["feedback_id"] = row["feedback_id"] or digest(
-        kind,
-        row["target_id"],
-        row["annotator_id"],
-        row["feedback_time"],
-        row["score_value"],
-        row["text"],
-        row["candidate_ids"],
-        row["winner_id"],
-        row["tie"],
-    )
+    said = digest(kind, *(row[name] for name in _SAID))
+    native_id = row["feedback_id"]
+    row["feedback_id"] = f"{native_id}:{said[:8]}" if native_id else said
     return row
+
+
+_SAID = (
+    *("target_id", "annotator_id", "feedback_time", "name", "score_value", "score_label"),
+    *("scale_min", "scale_max", "polarity", "text", "explanation"),
+    *("candidate_ids", "winner_id", "tie"),
+)
 
 
 def _count_tool_calls(output: dict[str, Any] | None) -> int | None:

@@ -59,13 +59,23 @@ class Project:
 
         Raises:
             Locked: another process held the lock for `timeout_s` seconds.
+            StoreUnavailable: the place cannot be written.
         """
-        lock = FileLock(self.folder("").parent / FOLDER / "write.lock")
+        path = self.folder("") / "write.lock"
+        lock = FileLock(path)
         try:
-            with lock.acquire(timeout=timeout_s):
-                yield
+            lock.acquire(timeout=timeout_s)
         except Timeout as error:
             raise Locked(
                 f"another loopllm process has been writing to {self.home} for {timeout_s:g} s",
                 "wait for it to end, or give it longer with --lock-wait SECONDS",
             ) from error
+        except (OSError, NotImplementedError) as error:
+            raise StoreUnavailable(
+                f"cannot lock {path} ({error})",
+                "check the permissions, or choose another place with --project DIR",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from loopllm_cli.errors import StoreUnavailable
+
 _HEAD_BYTES = 200
 
 
@@ -24,19 +26,28 @@ class Rejects:
         self.by_reason: Counter[str] = Counter()
 
     def add(self, source: str, line_number: int, reason: str, line: bytes) -> None:
-        """Keep one rejected line: where it stood, why, and its first 200 bytes."""
+        """Keep one rejected line: where it stood, why, and its first 200 bytes.
+
+        Raises:
+            StoreUnavailable: it cannot be written.
+        """
         self.by_reason[reason] += 1
         if self._path is None:
             return
-        if self._stream is None:
-            self._stream = self._path.open("w", encoding="utf-8")
         entry = {
             "path": source,
             "line": line_number,
             "reason": reason,
             "head": line[:_HEAD_BYTES].decode("utf-8", "replace"),
         }
-        self._stream.write(json.dumps(entry) + "\n")
+        try:
+            if self._stream is None:
+                self._stream = self._path.open("w", encoding="utf-8")
+            self._stream.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot write {self._path} ({error.strerror})", "free some space and run again"
+            ) from error
 
     @property
     def path(self) -> Path | None:

@@ -26,14 +26,11 @@ def open_table(path: Path) -> DeltaTable | None:
         StoreUnavailable: the table is there but cannot be read.
     """
     try:
-        return DeltaTable(str(path))
+        return DeltaTable(path.absolute())
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise StoreUnavailable(
-            f"cannot read the table at {path} ({error})",
-            "check the permissions; if files are missing, ingest the logs again elsewhere",
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def append(path: Path, rows: pa.Table, *, app_id: str | None = None) -> None:
@@ -48,11 +45,11 @@ def append(path: Path, rows: pa.Table, *, app_id: str | None = None) -> None:
     """
     commit = CommitProperties(app_transactions=[Transaction(app_id, 1)]) if app_id else None
     try:
-        write_deltalake(str(path), rows, mode="append", commit_properties=commit)
+        write_deltalake(path.absolute(), rows, mode="append", commit_properties=commit)
     except (DeltaError, OSError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         raise StoreUnavailable(
-            f"cannot write to the table at {path} ({'disk full' if full else error})",
+            f"cannot write to the table at {path} ({'disk full' if full else _said(error)})",
             "free some space and run the command again: nothing is half written",
         ) from error
 
@@ -68,20 +65,49 @@ def select(path: Path, sql: str) -> pa.Table | None:
 
     Raises:
         ConfigError: the query is not valid for this table.
+        StoreUnavailable: the table's files are missing or damaged.
     """
     table = open_table(path)
     if table is None:
         return None
     try:
         reader = QueryBuilder().register("rows", table).execute(sql)
-        return _as_plain_strings(pa.table(reader))
+        # pa.table(reader) would load pandas, to ask whether the reader is a data frame.
+        return _as_plain_strings(pa.RecordBatchReader.from_stream(reader).read_all())
     except (DeltaError, ValueError, OSError) as error:
-        first_line = str(error).strip().splitlines()[0]
+        _check_readable(path, table)
         raise ConfigError(
-            f"the store cannot answer that question ({first_line})",
+            f"the store cannot answer that question ({_said(error)})",
             "check --where: a SQL expression on the columns of the store, such as "
             "\"response_model = 'm-2' AND output_tokens > 10\"",
         ) from error
+
+
+def _check_readable(path: Path, table: DeltaTable) -> None:
+    """Read the whole table to tell a damaged one from a wrong question.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    try:
+        everything = QueryBuilder().register("rows", table).execute("SELECT * FROM rows")
+        for _ in pa.RecordBatchReader.from_stream(everything):
+            pass
+    except (DeltaError, ValueError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"cannot read the table at {path} ({_said(error)})",
+        "check the permissions; if files are missing, ingest the logs again elsewhere",
+    )
+
+
+def _said(error: Exception) -> str:
+    """Return the first line of an engine's message, without its stack."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:

@@ -15,6 +15,7 @@ from loopllm_cli.errors import ConfigError, EmptyWindow, StoreUnavailable
 from loopllm_cli.model import Window, WindowSummary
 from loopllm_cli.store import tables
 from loopllm_cli.store.linking import read_links
+from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
 
 _AGE = re.compile(r"(\d+)\s*([smhdw])")
@@ -37,15 +38,18 @@ def parse_moment(text: str, now: datetime) -> datetime:
     """
     age = _AGE.fullmatch(text.strip())
     if age:
-        return now - timedelta(seconds=int(age[1]) * _AGE_SECONDS[age[2]])
+        try:
+            return now - timedelta(seconds=int(age[1]) * _AGE_SECONDS[age[2]])
+        except OverflowError:
+            raise ConfigError(f"{text!r} is longer ago than the calendar", "try 30d") from None
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigError(
             f"{text!r} is neither a date, a time nor an age",
             "write 2026-10-01, 2026-10-01T06:00 or an age such as 7d or 12h",
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def where_clause(window: Window) -> str:
@@ -86,7 +90,7 @@ def read_window(project: Project, window: Window, what: str) -> pa.Table:
 
 def summarise_window(rows: pa.Table, cluster_keys: Iterable[str]) -> WindowSummary:
     """Count what a window holds."""
-    times = [t for t in rows.column("request_time").to_pylist() if t is not None]
+    times = [t for t in to_moments(rows.column("request_time")) if t is not None]
     users = {u for u in rows.column("user_id").to_pylist() if u is not None}
     named = zip(
         rows.column("response_model").to_pylist(),
@@ -116,7 +120,7 @@ def _span_hint(project: Project) -> str:
     span = tables.select(
         project.interactions, "SELECT MIN(request_time) AS a, MAX(request_time) AS b FROM rows"
     )
-    first, last = (span.column(c).to_pylist()[0] for c in "ab") if span else (None, None)
+    first, last = (to_moments(span.column(c))[0] for c in "ab") if span else (None, None)
     if first is None:
         return "the store's rows carry no times: choose by --model or --where"
     return f"the store holds {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC: widen the window"
@@ -126,7 +130,7 @@ def _with_feedback(project: Project, rows: pa.Table) -> pa.Table:
     votes = tables.select(
         project.feedback,
         "SELECT target_id, kind, polarity, score_value, scale_min, scale_max, candidate_ids, "
-        "winner_id, tie FROM rows ORDER BY feedback_time, feedback_id",
+        "winner_id, tie FROM rows ORDER BY feedback_time NULLS FIRST, feedback_id",
     )
     if votes is None or votes.num_rows == 0:
         return rows
@@ -171,6 +175,4 @@ def arrow_floats(values: npt.NDArray[np.float64]) -> pa.Array:
     """Make an Arrow column of numpy floats, null where NaN, without loading pandas."""
     data = np.ascontiguousarray(values, dtype=np.float64)
     valid = np.packbits(~np.isnan(data), bitorder="little")
-    return pa.Array.from_buffers(
-        pa.float64(), len(data), [pa.py_buffer(valid), pa.py_buffer(data)]
-    )
+    return pa.Array.from_buffers(pa.float64(), len(data), [pa.py_buffer(valid), pa.py_buffer(data)])

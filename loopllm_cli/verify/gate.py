@@ -17,7 +17,7 @@ import numpy as np
 from loopllm_cli.config import VerifyConfig
 from loopllm_cli.drift.effects import estimate
 from loopllm_cli.drift.intervals import BoolArray, wilson
-from loopllm_cli.drift.verdict import JudgeSettings, judge
+from loopllm_cli.drift.verdict import JudgeSettings, judge, judge_status
 from loopllm_cli.model import (
     Check,
     Comparison,
@@ -25,6 +25,7 @@ from loopllm_cli.model import (
     Repair,
     SignalInfo,
     SignalKind,
+    Status,
     Verdict,
     Worse,
 )
@@ -32,8 +33,10 @@ from loopllm_cli.profiles.profile import Profile
 
 ALL_DRIFTED = "all drifted segments"
 RIGHT = "right_answer"
+_NOT_SHOWN = "the drift does not show when the model answers anew"
 _MIN_SEGMENT_ROWS = 5
 _HALF_BACK = 0.5
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def judge_repairs(
         drifted: segment number to the names of the signals that got worse there. Right answers
             are judged in all of them, wherever one is known: a segment may have drifted in
             what users say of it only, and users cannot be asked about regenerated answers.
+            Where no right answers were lost, they say nothing about the repair.
         labels: segment number to its words.
     """
     telling = {k: (*names, RIGHT) if RIGHT not in names else names for k, names in drifted.items()}
@@ -79,13 +83,14 @@ def judge_repairs(
         where = [k for k, names in telling.items() if info.name in names]
         part = windows.of(where).column(info.name)
         whole = _repair(part, ALL_DRIFTED, ALL_DRIFTED, config) if where else None
-        if whole is None:
+        asked_for = any(info.name in names for names in drifted.values())
+        if whole is None or (whole.reason == _NOT_SHOWN and not asked_for):
             continue
-        found.append(whole)
-        for k in where:
-            one = _repair(windows.of([k]).column(info.name), str(k), labels[k], config)
-            if one is not None and one.n >= _MIN_SEGMENT_ROWS and _is_unrepaired(one):
-                found.append(one)
+        single = (
+            _repair(windows.of([k]).column(info.name), str(k), labels[k], config) for k in where
+        )
+        broken = [r for r in single if r and r.n >= _MIN_SEGMENT_ROWS and _is_unrepaired(r)]
+        found += [whole, *sorted(broken, key=lambda r: -r.n)[:_MOST_NAMED]]
     return tuple(found)
 
 
@@ -110,6 +115,9 @@ def check_untouched(comparisons: tuple[Comparison, ...]) -> Check:
         return Check(name, Gate.FAIL, f"worse than without the adapter: {said}", n)
     if n == 0:
         return Check(name, Gate.INCONCLUSIVE, "no prompt of untouched traffic to try", 0)
+    if judge_status(comparisons, JudgeSettings()) is Status.INCONCLUSIVE:
+        text = f"{n} prompts are too few: most signals could be worse by more than is tolerated"
+        return Check(name, Gate.INCONCLUSIVE, text, n)
     return Check(name, Gate.PASS, f"no signal worse on {n} prompts", n)
 
 
@@ -200,7 +208,8 @@ def _repair(part: Windows, segment: str, label: str, config: VerifyConfig) -> Re
         return None
     settings = JudgeSettings(alpha=config.alpha)
     # From normal to repaired, on the prompts' own mix of segments: how far from back it is.
-    to_normal = judge(estimate(part.baseline, part.after), part.signals, settings)[0]
+    baseline = _at_mix_of(part.baseline, part.after)
+    to_normal = judge(estimate(baseline, part.after), part.signals, settings)[0]
     gain = judge(estimate(part.before, part.after), part.signals, settings)[0]
     before = float(part.before.total.sum() / n_before)
     after = float(part.after.total.sum() / n_after)
@@ -211,6 +220,24 @@ def _repair(part: Windows, segment: str, label: str, config: VerifyConfig) -> Re
     gate, reason = _judge_recovery(info, (normal, before, after, low, high), gain, config)
     return Repair(
         info, segment, label, int(n_after), normal, before, after, low, high, gate, reason
+    )
+
+
+def _at_mix_of(baseline: Profile, window: Profile) -> Profile:
+    """Weigh a baseline's segments as a window of one signal weighs them; their means stay.
+
+    The engine weighs by both windows' rows, so a segment that is rare in the baseline and half
+    of the prompts would count for little in "normal" and in full in what is compared with it.
+    """
+    n, wanted = baseline.n.sum(axis=1), window.n.sum(axis=1)
+    factor = np.divide(wanted, n, out=np.zeros_like(n), where=n > 0) * n.sum() / wanted.sum()
+    cells = factor[:, None, :]
+    return Profile(
+        baseline.signal_names,
+        baseline.n_rows,
+        baseline.n * cells,
+        baseline.total * cells,
+        baseline.total_sq * cells,
     )
 
 
@@ -230,11 +257,11 @@ def _judge_recovery(
     lost = before - normal
     tolerated = info.tolerance * (1.0 if info.kind is SignalKind.RATE else abs(normal))
     if not np.isfinite(lost) or lost * (1 if info.worse is Worse.UP else -1) <= tolerated:
-        return Gate.INCONCLUSIVE, "the drift does not show when the model answers anew"
+        return Gate.INCONCLUSIVE, _NOT_SHOWN
     back = (before - after) / lost
     best = (before - (low if info.worse is Worse.UP else high)) / lost
     improved = _improved(gain, info)
-    said = f"{max(back, 0.0):.0%} of the loss is back"
+    said = f"{max(0.0, back):.0%} of the loss is back"
     if back >= config.min_recovery and improved:
         return Gate.PASS, said
     if best < config.min_recovery:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import Message
 from loopllm_cli.pairs.evidence import to_chat
+from loopllm_cli.profiles.baseline import Baseline
+from loopllm_cli.profiles.clusters import to_buckets
+from loopllm_cli.profiles.measure import Measured, measure
+from loopllm_cli.profiles.profile import build_profile
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch
+from loopllm_cli.signals.registry import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +55,22 @@ class Chosen:
 
 
 def read_trained(pairs: Path) -> Trained:
-    """Read from a pairs folder what was trained on, and the held-out corrections by context."""
+    """Read from a pairs folder what was trained on, and the held-out corrections by context.
+
+    Liked answers that are retained are trained on too.
+    """
     rows = pq.read_table(pairs / "provenance.parquet").to_pylist()
     held_out = pq.read_table(pairs / "data" / "test.parquet").to_pylist()
-    train = [row for row in rows if row["split"] == "train"]
+    train = [row for row in rows if row["split"] != "test"]
     test = [row for row in rows if row["split"] == "test"]
     corrections = {
         origin["context_hash"]: pair["chosen"][-1]["content"]
         for origin, pair in zip(test, held_out, strict=True)
         if origin["rule"] == "correction"
     }
+    sides = ("conversation_id", "chosen_conversation_id")
     return Trained(
-        frozenset(row["conversation_id"] for row in train if row["conversation_id"]),
+        frozenset(row[side] for row in train for side in sides if row.get(side)),
         frozenset(row["prompt_hash"] for row in train),
         corrections,
     )
@@ -85,16 +95,25 @@ def choose_prompts(
         False: defaultdict(list),
     }
     n_seen, taken = 0, set()
-    for row, number in zip(rows.to_pylist(), segments.tolist(), strict=True):
+    listed = rows.to_pylist()
+    known = {
+        row["context_hash"]: row["reference_answer"]
+        for row in listed[::-1]
+        if row["reference_answer"]
+    }
+    for row, number in zip(listed, segments.tolist(), strict=True):
         messages = to_chat(row["input_messages"])
         context = row["context_hash"]
         if messages is None or row["tool_definitions"] or row["error_type"] or context in taken:
             continue
-        if row["prompt_hash"] in trained.prompts or row["conversation_id"] in trained.conversations:
+        if row["content_state"] != "full":
+            continue
+        prompt_hash = row["prompt_hash"] or context
+        if prompt_hash in trained.prompts or row["conversation_id"] in trained.conversations:
             n_seen += 1
             continue
         taken.add(context)
-        reference = row["reference_answer"] or trained.corrections.get(context)
+        reference = known.get(context) or trained.corrections.get(context)
         prompt = Prompt(
             messages,
             row["prompt_text"] or "",
@@ -116,6 +135,26 @@ def _take(queues: dict[int, list[tuple[bool, str, Prompt]]], limit: int) -> list
         chosen.extend(queue.pop(0)[2] for queue in waiting)
         waiting = [queue for queue in waiting if queue]
     return chosen[:limit]
+
+
+def measure_answers(
+    prompts: list[Prompt],
+    answers: list[str],
+    finish_reasons: list[str],
+    signals: dict[str, Signal],
+    baseline: Baseline,
+) -> Measured:
+    """Measure regenerated answers as a window, each in the segment its prompt was chosen from.
+
+    Assigning them anew would need the column that names the segments, which they do not have.
+    """
+    rows = to_rows(prompts, answers, finish_reasons)
+    model = baseline.segments
+    found = measure(rows, signals, model, baseline.cluster_by)
+    numbers = np.array([prompt.segment for prompt in prompts], dtype=np.int64)
+    buckets = to_buckets(found.keys)
+    profile = build_profile(tuple(signals), found.values, numbers, buckets, model.n_segments)
+    return replace(found, segments=numbers, profile=profile)
 
 
 def to_rows(prompts: list[Prompt], answers: list[str], finish_reasons: list[str]) -> pa.Table:

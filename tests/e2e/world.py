@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -61,11 +62,11 @@ def train(project: Path, name: str, *more: str, pairs: str = "pairs") -> Ended:
 
 def quality(project: Path, name: str) -> dict[str, float]:
     """Return the adapter's shares of right answers per intent, by the world's own truth."""
-    from scripts.world.canaries import read_canaries
-    from scripts.world.decode import score
-
-    canaries = read_canaries(SAMPLE / "canaries.jsonl")
-    return score(SAMPLE / "models" / "v2", project / name, canaries)
+    command = [sys.executable, "-m", "scripts.world", "score"]
+    command += ["--model", str(SAMPLE / "models" / "v2"), "--adapter", str(project / name)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    shares: dict[str, float] = json.loads(done.stdout)
+    return shares
 
 
 def copy_pairs(project: Path, name: str) -> Path:

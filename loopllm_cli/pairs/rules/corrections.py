@@ -17,8 +17,8 @@ def build(evidence: Evidence, min_margin: float) -> Iterator[Outcome]:
     for vote in evidence.of_kind("correction"):
         answer = evidence.answers.get(vote.target or "")
         if answer is None:
-            yield Dropped("correction of an answer that is not in the store")
+            yield Dropped("correction of an answer that is not in the window", (vote,))
         elif vote.text is None:
-            yield Dropped("correction without text")
+            yield Dropped("correction without text", (vote,))
         else:
             yield Candidate("correction", answer, None, vote.text, (vote,))

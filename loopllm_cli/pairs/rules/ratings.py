@@ -11,38 +11,54 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import Evidence, Vote
+from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
+
+_ROUNDING = 1e-9
+Rated = tuple[str, tuple[Vote, ...]]
 
 
 def build(evidence: Evidence, min_margin: float) -> Iterator[Outcome]:
     """Pair ratings that lie at least `min_margin` of the scale apart."""
-    groups: dict[tuple[str, str], dict[str, Vote]] = defaultdict(dict)
+    groups: dict[tuple[str, str], dict[str, list[Vote]]] = defaultdict(lambda: defaultdict(list))
     for vote in evidence.of_kind("rating"):
         answer = evidence.answers.get(vote.target or "")
         if answer is None:
-            yield Dropped("rating of an answer that is not in the store")
+            yield Dropped("rating of an answer that is not in the window", (vote,))
         elif vote.rating is None:
-            yield Dropped("rating without a known scale")
+            yield Dropped("rating without a known scale", (vote,))
         elif answer.context_hash is None or vote.annotator_id is None:
-            yield Dropped("rating by nobody known, or without logged context")
+            yield Dropped("rating by nobody known, or without logged context", (vote,))
         else:
-            # The last word of a rater about an answer counts.
-            groups[(answer.context_hash, vote.annotator_id)][answer.interaction_id] = vote
-    for rated in groups.values():
-        if len(rated) < 2:
-            yield Dropped("rating without another by the same person on the same context")
-        for (a, vote_a), (b, vote_b) in combinations(rated.items(), 2):
-            yield _pair(evidence, (a, vote_a), (b, vote_b), min_margin)
+            key = (answer.context_hash, vote.annotator_id)
+            groups[key][answer.interaction_id].append(vote)
+    for answers in groups.values():
+        yield from _of_rater(evidence, answers, min_margin)
 
 
-def _pair(
-    evidence: Evidence, first: tuple[str, Vote], second: tuple[str, Vote], min_margin: float
-) -> Outcome:
+def _of_rater(
+    evidence: Evidence, answers: dict[str, list[Vote]], min_margin: float
+) -> Iterator[Outcome]:
+    rated: list[Rated] = []
+    for interaction_id, votes in answers.items():
+        last, replaced = last_words(votes)
+        if replaced:
+            yield Dropped(REPLACED, replaced)
+        if len({vote.rating for vote in last}) > 1:
+            yield Dropped("ratings of one answer by one person differ", last)
+        else:
+            rated.append((interaction_id, last))
+    if len(rated) == 1:
+        yield Dropped("rating without another by the same person on the same context", rated[0][1])
+    for first, second in combinations(rated, 2):
+        yield _pair(evidence, first, second, min_margin)
+
+
+def _pair(evidence: Evidence, first: Rated, second: Rated, min_margin: float) -> Outcome:
     (worse, low), (better, high) = sorted(
-        (first, second), key=lambda rated: (rated[1].rating or 0.0, rated[0])
+        (first, second), key=lambda rated: (rated[1][0].rating or 0.0, rated[0])
     )
-    margin = (high.rating or 0.0) - (low.rating or 0.0)
-    if margin < min_margin:
-        return Dropped("ratings too close to each other")
+    margin = (high[0].rating or 0.0) - (low[0].rating or 0.0)
+    if margin < max(min_margin - _ROUNDING, _ROUNDING):
+        return Dropped("ratings too close to each other", (*high, *low))
     chosen = evidence.answers[better]
-    return Candidate("rating", evidence.answers[worse], chosen, chosen.text, (high, low), margin)
+    return Candidate("rating", evidence.answers[worse], chosen, chosen.text, (*high, *low), margin)

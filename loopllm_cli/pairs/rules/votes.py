@@ -9,7 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import Evidence, Vote
+from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
+
+Voted = dict[str, tuple[Vote, ...]]
 
 
 def build(evidence: Evidence, min_margin: float) -> Iterator[Outcome]:
@@ -18,9 +20,11 @@ def build(evidence: Evidence, min_margin: float) -> Iterator[Outcome]:
     for vote in evidence.of_kind("thumbs"):
         answer = evidence.answers.get(vote.target or "")
         if answer is None:
-            yield Dropped("thumb on an answer that is not in the store")
+            yield Dropped("thumb on an answer that is not in the window", (vote,))
         elif answer.context_hash is None:
-            yield Dropped("thumb on an answer without logged context")
+            yield Dropped("thumb on an answer without logged context", (vote,))
+        elif vote.polarity not in (1, -1):
+            yield Dropped("thumb that is neither up nor down", (vote,))
         else:
             by_context[answer.context_hash][answer.interaction_id].append(vote)
     for answers in by_context.values():
@@ -28,19 +32,23 @@ def build(evidence: Evidence, min_margin: float) -> Iterator[Outcome]:
 
 
 def _of_context(evidence: Evidence, answers: dict[str, list[Vote]]) -> Iterator[Outcome]:
-    liked, disliked = [], []
+    liked: Voted = {}
+    disliked: Voted = {}
     for interaction_id, votes in answers.items():
-        said = {vote.polarity for vote in votes}
-        if said >= {1, -1}:
-            yield from (Dropped("users disagree about the answer") for _ in votes)
+        last, replaced = last_words(votes)
+        if replaced:
+            yield Dropped(REPLACED, replaced)
+        said = {vote.polarity for vote in last}
+        if len(said) > 1:
+            yield Dropped("users disagree about the answer", last)
         else:
-            (liked if 1 in said else disliked).append(interaction_id)
+            (liked if 1 in said else disliked)[interaction_id] = last
     if not liked or not disliked:
-        alone = sum(len(answers[i]) for i in (*liked, *disliked))
-        yield from (Dropped("thumb without an opposite one on the same context"),) * alone
+        alone = tuple(vote for votes in (liked | disliked).values() for vote in votes)
+        if alone:
+            yield Dropped("thumb without an opposite one on the same context", alone)
         return
-    for better in liked:
-        for worse in disliked:
+    for better, ups in liked.items():
+        for worse, downs in disliked.items():
             chosen = evidence.answers[better]
-            votes = (answers[better][-1], answers[worse][-1])
-            yield Candidate("votes", evidence.answers[worse], chosen, chosen.text, votes)
+            yield Candidate("votes", evidence.answers[worse], chosen, chosen.text, (*ups, *downs))

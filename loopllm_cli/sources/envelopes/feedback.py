@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopllm_cli.sources.columns import ALIASES
+from loopllm_cli.sources.columns import ALIASES, PLAIN
 from loopllm_cli.sources.fields import to_number, to_text, to_time
 from loopllm_cli.sources.payloads.openai_chat import to_messages
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, interaction
 
 NAME = "feedback"
-TARGETS = ("interaction_id", "response_id", "request_id", "message_id", "trace_id", "span_id", "id")
+# The narrowest first: a trace may hold many responses, a span holds one.
+TARGETS = ("interaction_id", "response_id", "request_id", "message_id", "span_id", "trace_id", "id")
 KINDS = ("thumbs", "rating", "correction", "comparison")
 _UP = {"up", "thumbs_up", "thumbsup", "like", "liked", "good", "positive", "+1", "1", "true", "👍"}
 _DOWN = {
@@ -23,6 +24,7 @@ _DOWN = {
     *("-1", "0", "false", "👎"),
 }
 _SIDES = (("response_a", "response_b"), ("response_1", "response_2"), ("output_1", "output_2"))
+_SIDE_NAMES = {"a": 0, "1": 0, "b": 1, "2": 1}
 
 
 def recognises(record: dict[str, Any]) -> bool:
@@ -55,8 +57,14 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
     return Decoded([], [feedback(origin, NAME, kind, values)])
 
 
-def inline_feedback(origin: Origin, row: Row, votes: dict[str, Any]) -> list[Row]:
+def inline_feedback(
+    origin: Origin, row: Row, votes: dict[str, Any], record: dict[str, Any]
+) -> list[Row]:
     """Turn the votes that stand in an interaction's own record into feedback rows.
+
+    Args:
+        votes: value by kind of field; missing and empty ones are no votes.
+        record: may say the scale of a rating.
 
     Raises:
         BadLine: a vote cannot be understood.
@@ -64,7 +72,7 @@ def inline_feedback(origin: Origin, row: Row, votes: dict[str, Any]) -> list[Row
     kinds = {"feedback": "thumbs", "rating": "rating", "correction": "correction"}
     rows = []
     for name, value in votes.items():
-        if value is None:
+        if value is None or value == "":
             continue
         values = {
             "target_id": row["interaction_id"],
@@ -72,23 +80,26 @@ def inline_feedback(origin: Origin, row: Row, votes: dict[str, Any]) -> list[Row
             "annotator_id": row["user_id"],
             "feedback_time": row["request_time"],
             "annotator_kind": "HUMAN",
-            **_judgement(kinds[name], value, {}),
+            **_judgement(kinds[name], value, record),
         }
         rows.append(feedback(origin, row["source_format"], kinds[name], values))
     return rows
 
 
 def _kind(record: dict[str, Any]) -> str | None:
-    named = record.get("kind") or record.get("feedback_type") or record.get("type")
+    named = record.get("kind") or record.get("feedback_type")
     if isinstance(named, str):
-        return named if named in KINDS else None
+        return named.lower() if named.lower() in KINDS else None
+    if record.get("type") in KINDS:
+        return str(record["type"])
     if "winner" in record and "candidates" in record:
         return "comparison"
     return next((kind for kind in KINDS if record.get(kind) is not None), None)
 
 
 def _value(record: dict[str, Any], kind: str) -> Any:
-    for key in ("value", "score", kind, "text", "comment" if kind == "correction" else "label"):
+    words = ("text", "comment") if kind == "correction" else ("score", "text", "label")
+    for key in (kind, "value", *words):
         if record.get(key) is not None:
             return record[key]
     raise BadLine(f"{kind} without a value")
@@ -154,7 +165,8 @@ def _rating(value: Any, record: dict[str, Any]) -> Row:
 
 def _comparison(record: dict[str, Any]) -> Row:
     candidates = record.get("candidates") or record.get("candidate_ids")
-    winner = to_text(record.get("winner") or record.get("winner_id"))
+    named = record.get("winner")
+    winner = to_text(record.get("winner_id") if named is None else named)
     ids = [to_text(c) for c in candidates] if isinstance(candidates, list) else []
     if len(ids) < 2 or None in ids or len(set(ids)) != len(ids):
         raise BadLine("a comparison without two candidates")
@@ -176,8 +188,10 @@ def _inline_comparison(record: dict[str, Any], origin: Origin, names: tuple[str,
     if isinstance(record.get("messages"), list):
         inputs = to_messages(record["messages"])
     else:
-        asked = next(record[k] for k in ALIASES["prompt"] if record.get(k) is not None)
-        inputs = to_messages([{"role": "user", "content": str(asked)}])
+        asked = PLAIN.get(record, "prompt")
+        if not isinstance(asked, str):
+            raise BadLine("no prompt")
+        inputs = to_messages([{"role": "user", "content": asked}])
     who = _who_and_when(record, origin)
     native = to_text(record.get("id"))
     rows = []
@@ -208,7 +222,9 @@ def _inline_winner(record: dict[str, Any], ids: list[str]) -> Row:
     winner = str(record.get("winner", record.get("preference"))).strip().lower()
     if winner.startswith(("tie", "both")) or winner in ("0", "0.0", "1.5", "none"):
         return {"winner_id": None, "tie": True}
-    for index, words in enumerate((("a", "1", "1.0", "model_a"), ("b", "2", "2.0", "model_b"))):
-        if winner in words or winner in (f"response_{words[0]}", f"output_{words[1]}"):
-            return {"winner_id": ids[index], "tie": False}
+    side = winner.removesuffix(".0")
+    for prefix in ("model_", "response_", "output_"):
+        side = side.removeprefix(prefix)
+    if side in _SIDE_NAMES:
+        return {"winner_id": ids[_SIDE_NAMES[side]], "tie": False}
     raise BadLine("a comparison whose winner is neither side")

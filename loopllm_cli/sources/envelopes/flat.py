@@ -19,7 +19,8 @@ NAME = "flat"
 
 def recognises(record: dict[str, Any], mapping: Mapping = PLAIN) -> bool:
     """Return whether a record holds a prompt (or messages) and a response as texts."""
-    asked = mapping.get(record, "prompt") or mapping.get(record, "messages")
+    prompt = mapping.get(record, "prompt")
+    asked = prompt if isinstance(prompt, str) else mapping.get(record, "messages")
     answered = mapping.get(record, "response")
     return isinstance(asked, str | list) and (
         isinstance(answered, str) or mapping.get(record, "error_type") is not None
@@ -41,7 +42,7 @@ def decode(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> 
         operation_name="chat",
         finish_reason=to_finish_reason(raw),
         finish_reason_raw=raw,
-        attributes_json=leftovers(record, set(), mapping),
+        attributes_json=leftovers(record, set(), values, mapping),
     )
     output = None
     if isinstance(response, str):
@@ -55,7 +56,7 @@ def decode(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> 
         values=values,
     )
     votes = {name: mapping.get(record, name) for name in ("feedback", "rating", "correction")}
-    return Decoded([row], inline_feedback(origin, row, votes))
+    return Decoded([row], inline_feedback(origin, row, votes, record))
 
 
 def _inputs(record: dict[str, Any], mapping: Mapping) -> list[dict[str, Any]]:

@@ -45,22 +45,23 @@ def decode(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> 
         own = {**values, "operation_name": "chat", "turn_index": number}
         if last:
             own["finish_reason"], own["finish_reason_raw"] = to_finish_reason(raw), raw
-            own["attributes_json"] = leftovers(record, set(), mapping)
+            own["attributes_json"] = leftovers(record, set(), values, mapping)
         else:
             own.update(dict.fromkeys(_ONCE))
-        turn_id = native_id if native_id is None or len(turns) == 1 else f"{native_id}.{number}"
         rows.append(
             interaction(
                 origin,
                 NAME,
-                native_id=turn_id,
+                native_id=native_id,
+                # The first turn keeps its id when a later export brings further turns.
+                part=f".{number}" if number and native_id else "",
                 inputs=messages[:at],
                 output=messages[at],
                 values=own,
             )
         )
     votes = {name: mapping.get(record, name) for name in ("feedback", "rating", "correction")}
-    return Decoded(rows, inline_feedback(origin, rows[-1], votes))
+    return Decoded(rows, inline_feedback(origin, rows[-1], votes, record))
 
 
 _ONCE = (

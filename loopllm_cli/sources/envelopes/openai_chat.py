@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopllm_cli.sources.columns import common_values, leftovers
-from loopllm_cli.sources.fields import get_path, to_count, to_number, to_text, to_time
+from loopllm_cli.sources.columns import PLAIN, common_values, leftovers
+from loopllm_cli.sources.fields import get_path, to_count, to_error, to_number, to_text, to_time
 from loopllm_cli.sources.payloads.openai_chat import to_finish_reason, to_message, to_messages
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, Row, interaction, to_json
@@ -55,32 +55,32 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
     request, response = record[found[0]], record[found[1]]
     inputs = to_messages(request["messages"])
     values = _values(record, request, response, origin)
-    values["attributes_json"] = leftovers(record, {*found})
-    response_id = values["response_id"]
-    if "choices" not in response:
+    values["attributes_json"] = leftovers(record, {*found}, values)
+    # A failed call has no response id; the wrapper may have one for the call.
+    native_id = values["response_id"] or to_text(PLAIN.get(record, "id"))
+    choices = response.get("choices")
+    if not choices and values["error_type"] is not None:
         row = interaction(
-            origin, NAME, native_id=response_id, inputs=inputs, output=None, values=values
+            origin, NAME, native_id=native_id, inputs=inputs, output=None, values=values
         )
         return Decoded([row])
-    choices = response["choices"]
     if not isinstance(choices, list) or not choices:
         raise BadLine("a response without choices")
     rows = []
-    for choice in choices:
+    for place, choice in enumerate(choices):
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise BadLine("a choice without a message")
         raw = to_text(choice.get("finish_reason"))
+        index = to_count(choice.get("index"))
         own = {
             **values,
-            "choice_index": to_count(choice.get("index")),
+            "choice_index": place if index is None else index,
             "finish_reason": to_finish_reason(raw),
             "finish_reason_raw": raw,
         }
         output = to_message({"role": "assistant", **choice["message"]})
         rows.append(
-            interaction(
-                origin, NAME, native_id=response_id, inputs=inputs, output=output, values=own
-            )
+            interaction(origin, NAME, native_id=native_id, inputs=inputs, output=output, values=own)
         )
     return Decoded(rows)
 
@@ -108,7 +108,7 @@ def _values(
         "reasoning_output_tokens": to_count(
             get_path(response, "usage.completion_tokens_details.reasoning_tokens")
         ),
-        "error_type": _error_type(response),
+        "error_type": to_error(response.get("error")),
     }
     values.update({key: value for key, value in own.items() if value is not None})
     if values.get("user_id") is None:
@@ -116,11 +116,3 @@ def _values(
     if values.get("request_time") is None:
         values["request_time"] = to_time(response.get("created"))
     return values
-
-
-def _error_type(response: dict[str, Any]) -> str | None:
-    error = response.get("error")
-    if not error:
-        return None
-    code = error.get("code") or error.get("type") if isinstance(error, dict) else error
-    return to_text(code) or "error"

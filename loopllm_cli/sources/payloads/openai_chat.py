@@ -62,8 +62,16 @@ def to_message(message: Any) -> dict[str, Any]:
     parts = _reasoning(message) + _content(message.get("content"))
     if isinstance(message.get("refusal"), str):
         parts.append({"type": "text", "content": message["refusal"]})
-    parts.extend(_tool_call(call) for call in message.get("tool_calls") or [])
+    parts.extend(_tool_call(call) for call in _calls(message))
     return {"role": role, "parts": parts}
+
+
+def _calls(message: dict[str, Any]) -> list[Any]:
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise BadLine("tool calls that are no list")
+    legacy = message.get("function_call")
+    return [*calls, legacy] if isinstance(legacy, dict) else calls
 
 
 def _reasoning(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -182,12 +182,13 @@ def _log_se(e: Effects) -> FloatArray:
         [getattr(e, f"{name}_{part}") for part in parts]
         for name in ("level", "var", "iid_var", "size")
     )
-    squares = [_positive(x) ** 2 for x in levels]
-    spread = [v * n / square for v, n, square in zip(rows, sizes, squares, strict=True)]
+    # Divided twice: the square of a tiny level would be zero.
+    safe = [_positive(x) for x in levels]
+    spread = [v / x / x * n for v, x, n in zip(rows, safe, sizes, strict=True)]
     pooled = sum(s * n for s, n in zip(spread, sizes, strict=True)) / _positive(sum(sizes))
     floored = [
-        np.maximum(v / square, pooled * d / _positive(n))
-        for v, square, d, n in zip(own, squares, deff, sizes, strict=True)
+        np.maximum(v / x / x, pooled * d / _positive(n))
+        for v, x, d, n in zip(own, safe, deff, sizes, strict=True)
     ]
     correlation = _correlation(e)
     variance = sum(floored) - 2 * correlation * np.sqrt(floored[0] * floored[1])

@@ -100,6 +100,9 @@ def verify_adapter(
     from loopllm_cli.correct.loading import load_tokenizer, load_with_adapter
 
     lineage = _read_lineage(adapter)
+    model = model or str(lineage["model"])
+    on_progress("loading the model")
+    loaded = load_with_adapter(model, adapter)
     pairs = _find_pairs(project, adapter, lineage)
     run = read_drift_run(project, lineage["drift_run_id"])
     baseline = read_baseline(project, run.baseline_name)
@@ -112,9 +115,6 @@ def verify_adapter(
         read_trained(pairs),
         config.verify.max_prompts,
     )
-    on_progress("loading the model")
-    model = model or str(lineage["model"])
-    loaded = load_with_adapter(model, adapter)
     bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
     answered = _answer(project, config, baseline, bench, chosen)
     labels = {int(s.segment): s.label for s in run.segments}
@@ -313,10 +313,10 @@ def _find_pairs(project: Project, adapter: Path, lineage: dict[str, Any]) -> Pat
     """
     wanted = str(lineage["pairs_hash"])
     for folder in (Path(lineage["pairs_path"]), project.home / "pairs" / wanted[:12]):
-        card = folder / "card.json"
-        if card.is_file() and (folder / "provenance.parquet").is_file():
-            if json.loads(card.read_text("utf-8")).get("content_hash") == wanted:
-                return folder
+        card, provenance = folder / "card.json", folder / "provenance.parquet"
+        whole = card.is_file() and provenance.is_file()
+        if whole and json.loads(card.read_text("utf-8")).get("content_hash") == wanted:
+            return folder
     raise UsageError(
         f"the pairs behind {adapter} are gone or have changed ({lineage['pairs_path']})",
         "build them again with loopllm pairs, or bring the folder back",

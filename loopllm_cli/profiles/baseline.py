@@ -147,7 +147,7 @@ def read_baseline(project: Project, name: str) -> Baseline:
     if not path.is_file():
         raise BaselineNotFound(name, list_baselines(project))
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
         card = json.loads(arrays["card"].tobytes())
         expected = arrays.pop("hash").tobytes().decode()

@@ -17,6 +17,9 @@ from loopllm_cli.profiles.clusters import N_BUCKETS
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_TOO_LARGE = 1e100
+"""Larger values (and infinite ones) are no measurements, and their squares would not add."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -88,7 +91,7 @@ def build_profile(
     """
     cells = segments * N_BUCKETS + buckets
     n_cells = n_segments * N_BUCKETS
-    applies = np.isfinite(values)
+    applies = np.abs(values) < _TOO_LARGE
     clean = np.where(applies, values, 0.0)
 
     def sums(weights: FloatArray) -> FloatArray:

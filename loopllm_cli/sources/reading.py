@@ -38,7 +38,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 digits
 
 
-class BadLine(Exception):  # noqa: N818 - named like the errors in errors.py
+class BadLine(Exception):
     """A line that cannot become a record; the text is the reason kept in the rejects."""
 
 

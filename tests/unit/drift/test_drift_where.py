@@ -16,8 +16,8 @@ def visible(n_baseline: int, n_current: int, events: float, *, is_rate: bool = T
     """Return the visible rise at 80% power of a signal with a tolerance of 0.01 (or 0.1)."""
     rng = np.random.default_rng(0)
     rows = [
-        rate(n, round(n * events)) if is_rate else rng.gamma(2.0, size=n)
-        for n in (n_baseline, n_current)
+        rate(n, round(n * events) + window) if is_rate else rng.gamma(2.0, size=n)
+        for window, n in enumerate((n_baseline, n_current))
     ]
     effects = estimate(profile_of([rows[0]]), profile_of([rows[1]]))
     changes = to_changes(effects, np.array([is_rate]))

@@ -1,0 +1,119 @@
+"""Segments: deterministic, nameable without giving anyone away, open to unseen prompts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from loopllm_cli.profiles.segments import (
+    MAX_SEGMENTS,
+    OTHER,
+    ROWS_PER_SEGMENT,
+    fit_column,
+    fit_prompts,
+)
+from tests.unit.profiles.profile_rows import batch_of, prompts
+
+PREFIX = re.compile(r" \(\d+\)$")
+
+
+def test_equal_windows_give_equal_segments() -> None:
+    """Fitting has no chance in it."""
+    a, b = (fit_prompts(batch_of(prompts(400))) for _ in range(2))
+    assert a.labels == b.labels
+    for name in ("projection", "centroids", "floors"):
+        assert getattr(a, name).tobytes() == getattr(b, name).tobytes()
+
+
+def test_topics_are_told_apart() -> None:
+    """Prompts of four templates never share a segment with another template."""
+    batch = batch_of(prompts(400))
+    segments = fit_prompts(batch).assign(batch)
+    first_words = [str(p).split()[0] for p in batch.prompts]
+    homes = {(s, w) for s, w in zip(segments.tolist(), first_words, strict=True)}
+    assert len({s for s, _ in homes}) == len(homes)
+    assert 4 <= len(homes) <= 400 // ROWS_PER_SEGMENT
+
+
+def test_segments_follow_the_template_not_the_number() -> None:
+    """A known template with a new number falls into its segment."""
+    model = fit_prompts(batch_of(prompts(400)))
+    known = model.assign(batch_of(["please refund my broken order number 12 today"]))
+    fresh = model.assign(batch_of(["please refund my broken order number 98765 today"]))
+    assert known.tolist() == fresh.tolist() != [len(model.labels)]
+
+
+def test_unseen_prompts_are_unlike_the_baselines() -> None:
+    """Words that the baseline has never seen belong to no segment of it."""
+    model = fit_prompts(batch_of(prompts(400)))
+    found = model.assign(batch_of(["zebra quantum xylophone orchestra", ""]))
+    assert [OTHER, OTHER] == [model.label(k) for k in found.tolist()]
+    assert "prompts unlike the baseline's" == OTHER
+
+
+def test_no_label_shows_a_phrase_of_few_rows_or_a_digit() -> None:
+    """Every phrase that names a segment stands in five rows at least, and holds no digit."""
+    rng = np.random.default_rng(2)
+    secrets = [f"secret{k} of anna {k}" for k in range(60)]
+    texts: list[str | None] = [*prompts(300), *secrets, *secrets[:3] * 3]
+    texts = [texts[i] for i in rng.permutation(len(texts))]
+    model = fit_prompts(batch_of(texts))
+    for label in model.labels:
+        if label.startswith("cluster "):
+            continue
+        phrase = PREFIX.sub("", label)
+        holding = sum(
+            f" {phrase} " in " ".join(re.findall(r"\w+", f" {t} ".lower())).join("  ")
+            for t in texts
+        )
+        assert holding >= 5, label
+        assert not re.search(r"\d", phrase)
+
+
+def test_a_phrase_of_one_user_names_nothing() -> None:
+    """What only one user writes is not shown, however often; what two write may be."""
+    texts: list[str | None] = ["my cat garfield is ill"] * 40 + ["the weather is fine"] * 40
+    alone = fit_prompts(batch_of(texts, user_id=["anna"] * 40 + ["bert", "cleo"] * 20))
+    assert not any("garfield" in label for label in alone.labels)
+    both = fit_prompts(batch_of(texts, user_id=["anna", "dora"] * 20 + ["bert", "cleo"] * 20))
+    assert len(both.labels) == len(alone.labels)
+
+
+@pytest.mark.parametrize("texts", [[None], [None] * 60, ["one"], ["same words"] * 200, [""] * 9])
+def test_windows_without_much_to_cluster_have_one_segment(texts: list[str | None]) -> None:
+    """Equal or missing prompts do not break the fit; their rows find a segment."""
+    batch = batch_of(texts)
+    model = fit_prompts(batch)
+    found = model.assign(batch)
+    assert len(texts) == len(found)
+    assert len(set(found.tolist())) == 1
+
+
+def test_a_columns_values_are_the_segments() -> None:
+    """Rows with a value unseen in the baseline, or none, belong to no segment."""
+    model = fit_column(batch_of([None] * 3, route=["b", "a", "b"]), "route")
+    found = model.assign(batch_of([None] * 4, route=["a", "b", "c", None]))
+    assert (("a", "b"), 3) == (model.labels, model.n_segments)
+    assert [0, 1, 2, 2] == found.tolist()
+
+
+def test_rare_values_of_a_column_share_the_last_segment_whatever_the_order() -> None:
+    """The most frequent values stay; ties are cut by name, not by the order of rows."""
+    values = [f"route {k:03d}" for k in range(MAX_SEGMENTS + 20)] * 2
+    forwards = fit_column(batch_of([None] * len(values), route=values), "route")
+    backwards = fit_column(batch_of([None] * len(values), route=values[::-1]), "route")
+    assert forwards.labels == backwards.labels == tuple(sorted(set(values))[:MAX_SEGMENTS])
+
+
+def test_the_number_of_segments_follows_the_rows_and_is_limited() -> None:
+    """One per fifty rows, sixty at most."""
+    rng = np.random.default_rng(3)
+    words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]
+    texts: list[str | None] = [" ".join(rng.choice(words, 6)) for _ in range(3200)]
+    model = fit_prompts(batch_of(texts))
+    assert MAX_SEGMENTS == len(model.labels)
+    assert len(fit_prompts(batch_of(texts[:260])).labels) <= 5
+    assert max(Counter(model.labels).values()) == 1

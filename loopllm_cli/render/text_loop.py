@@ -30,6 +30,9 @@ from loopllm_cli.render.text_layout import (
 from loopllm_cli.render.text_store import fact_parts
 
 HASH = 12
+_LONGEST = 60
+_MOST = 8
+"""Of a long tally, so many entries are shown."""
 
 
 def write_pairs(console: Console, result: PairsSummary) -> None:
@@ -56,7 +59,9 @@ def write_pairs(console: Console, result: PairsSummary) -> None:
 
 def _tally(label: str, counts: Mapping[str, int], width: int, *, first: str = "") -> list[Text]:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    said = [f"{n:,} {clean_text(name, 48)}" for name, n in ranked if n]
+    said = [f"{n:,} {clean_text(name, _LONGEST)}" for name, n in ranked if n]
+    if len(said) > _MOST:
+        said[_MOST:] = [f"and {len(said) - _MOST} more"]
     if said:
         said[0] = first + said[0]
     return labelled(label, said, width) if said else []

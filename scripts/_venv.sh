@@ -23,7 +23,7 @@ prepare_venv() {
     python=$(find_python) || return 4
     echo "│ preparing .venv with $("$python" --version) (once; a few minutes)" >&2
     [ -x .venv/bin/python ] || "$python" -m venv .venv || return 4
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check \
       --constraint scripts/constraints.txt --editable '.[train,dev]' || return 4
     echo "$wanted" > "$stamp"
   fi

@@ -122,6 +122,7 @@ def verify_adapter(
     others = [k for k in range(baseline.segments.n_segments) if k not in drifted]
     untouched = gate.judge_untouched(answered.windows, others, config.verify)
     checks = (
+        *gate.check_training(lineage.get("metrics", {}).get("guard_stopped_at_step")),
         *bench.checks(pairs, chosen.untouched, answered.untouched),
         gate.check_untouched(untouched),
         gate.check_kept(answered.was_right, answered.is_right, config.verify),

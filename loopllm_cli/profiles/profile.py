@@ -17,8 +17,9 @@ from loopllm_cli.profiles.clusters import N_BUCKETS
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_TOO_LARGE = 1e100
-"""Larger values (and infinite ones) are no measurements, and their squares would not add."""
+_LARGEST, _SMALLEST = 1e50, 1e-50
+"""Larger values (and infinite ones) are no measurements and do not apply; smaller ones are zero.
+Ratios of squares of what is left stay finite."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def build_profile(
     """
     cells = segments * N_BUCKETS + buckets
     n_cells = n_segments * N_BUCKETS
-    applies = np.abs(values) < _TOO_LARGE
-    clean = np.where(applies, values, 0.0)
+    size = np.abs(values)
+    applies = size < _LARGEST
+    clean = np.where(applies & (size > _SMALLEST), values, 0.0)
 
     def sums(weights: FloatArray) -> FloatArray:
         columns = [

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.linalg import eigh
 
 from loopllm_cli.profiles.features import FloatMatrix, hashed_counts, unit_rows, words_of
 from loopllm_cli.signals.batch import RowBatch
@@ -110,11 +111,28 @@ def _fit_projection(prompts: list[str | None]) -> FloatMatrix:
     idf = np.sqrt(np.log((1 + len(prompts)) / (1 + documents)) + 1)
     enough = documents >= min(_MIN_DOCUMENTS, max(len(prompts) // 10, 1))
     idf = np.where(enough, idf, 0.0).astype(np.float32)
-    vectors = unit_rows(counts * idf)
-    _, directions = np.linalg.eigh(vectors.T @ vectors)
-    topics = directions[:, ::-1][:, :_N_TOPICS]
-    result: FloatMatrix = (idf[:, None] * topics).astype(np.float32)
+    # Only features that occur: the others add nothing but cubic time.
+    present = np.flatnonzero(idf)
+    if not len(present):
+        return np.zeros((len(idf), 1), dtype=np.float32)
+    vectors = unit_rows(counts * idf)[:, present].astype(np.float64)
+    topics = _strongest_directions(vectors)
+    result: FloatMatrix = np.zeros((len(idf), topics.shape[1]), dtype=np.float32)
+    result[present] = idf[present, None] * topics
     return result
+
+
+def _strongest_directions(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the leading right singular vectors as columns, from the smaller of both squares."""
+    n_rows, n_features = vectors.shape
+    size = min(n_rows, n_features)
+    strongest = (max(size - _N_TOPICS, 0), size - 1)
+    if n_features <= n_rows:
+        _, directions = eigh(vectors.T @ vectors, subset_by_index=strongest)
+        return np.asarray(directions[:, ::-1])
+    powers, sides = eigh(vectors @ vectors.T, subset_by_index=strongest)
+    strong = powers > 1e-9 * powers[-1]
+    return np.asarray((vectors.T @ sides[:, strong] / np.sqrt(powers[strong]))[:, ::-1])
 
 
 def _to_topics(prompts: list[str | None], projection: FloatMatrix) -> FloatMatrix:
@@ -143,34 +161,32 @@ def _name_clusters(
     for k in range(int(numbers.max()) + 1):
         rows = np.flatnonzero(numbers == k)
         inside = Counter(gram for i in rows for gram in grams[i])
+        writers: dict[tuple[str, ...], set[str | int]] = {gram: set() for gram in inside}
+        for i in rows:
+            for gram in grams[i]:
+                writers[gram].add(users[i] or int(i))
         scores = {
             gram: (n / len(rows)) * np.log(1 + len(words) / overall[gram]) * np.sqrt(len(gram))
             for gram, n in inside.items()
-            if n >= _MIN_NAME_ROWS
+            if n >= _MIN_NAME_ROWS and len(writers[gram]) > 1
         }
-        for gram in [g for g in scores if _of_one_user(g, rows, grams, users)]:
-            del scores[gram]
         best = max(scores, key=lambda gram: (scores[gram], gram), default=None)
         name = " ".join(best) if best else f"cluster {k + 1}"
         names.append(name if name not in names else f"{name} ({k + 1})")
     return tuple(names)
 
 
-def _of_one_user(
-    gram: tuple[str, ...],
-    rows: npt.NDArray[np.intp],
-    grams: list[set[tuple[str, ...]]],
-    users: list[str | None],
-) -> bool:
-    known = {users[i] for i in rows if gram in grams[i]}
-    return len(known) == 1 and None not in known
-
-
 def _phrases(words: list[str]) -> set[tuple[str, ...]]:
-    found = set()
-    for size in range(1, _LONGEST_NAME + 1):
-        for start in range(len(words) - size + 1):
-            gram = tuple(words[start : start + size])
-            if not any(c.isdigit() for word in gram for c in word) and max(map(len, gram)) > 2:
-                found.add(gram)
+    """Return runs of up to four words without a digit, one of them longer than two letters."""
+    plain = [not any(map(str.isdigit, word)) for word in words]
+    telling = [len(word) > 2 for word in words]
+    found: set[tuple[str, ...]] = set()
+    for start in range(len(words)):
+        tells = False
+        for end in range(start, min(start + _LONGEST_NAME, len(words))):
+            if not plain[end]:
+                break
+            tells = tells or telling[end]
+            if tells:
+                found.add(tuple(words[start : end + 1]))
     return found

@@ -15,6 +15,7 @@ from loopllm_cli.model import SignalInfo, SignalKind
 MINUS = "−"
 UNKNOWN = "–"
 _FACTOR_FROM = 9.0  # a change beyond +900% reads better as a factor
+_UNKNOWN_FROM = 99.0
 
 
 def known(value: float | None) -> TypeGuard[float]:
@@ -139,6 +140,9 @@ def interval(
 
 
 def _bound(kind: SignalKind, value: float, decimals: int) -> str:
+    # A factor of a hundred says the same as none at all: the mean is not known.
+    if known(value) and kind is SignalKind.AMOUNT and value >= _UNKNOWN_FROM:
+        return "+∞"
     if value is not None and math.isinf(value):
         return "+∞" if value > 0 else MINUS + "∞"
     text = change(kind, value, decimals)

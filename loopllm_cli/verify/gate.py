@@ -170,6 +170,21 @@ def check_preference(margins: np.ndarray, plain: tuple[float, float]) -> Check:
     return Check(name, gate, text, n, right, low, high)
 
 
+def check_training(stopped_at_step: float | None) -> tuple[Check, ...]:
+    """Hold back an adapter whose training was stopped for moving the model too far.
+
+    What is left of such a run is a chance find between two checkpoints: it asks for another run
+    at a lower rate, not for shipping.
+    """
+    if stopped_at_step is None:
+        return ()
+    text = (
+        f"the retention guard stopped it at step {stopped_at_step:.0f}: "
+        "train again with a lower learning_rate"
+    )
+    return (Check("training", Gate.INCONCLUSIVE, text, 0),)
+
+
 def check_effect(effect: float) -> Check:
     """Judge whether the adapter, as reloaded from disk, does anything at all."""
     if effect > 0:

@@ -1,5 +1,6 @@
 """Let a model of the sample world answer many conversations at once."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def score(
     if adapter_dir is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, adapter_dir).eval()
+        with warnings.catch_warnings():
+            # PEFT asks Transformers by a name that Transformers is about to change.
+            warnings.simplefilter("ignore", FutureWarning)
+            model = PeftModel.from_pretrained(model, adapter_dir).eval()
     requests: list[Messages] = [[{"role": "user", "content": c.prompt}] for c in canaries]
     replies = generate(model, tokenizer, requests)
     right: dict[str, list[bool]] = {}

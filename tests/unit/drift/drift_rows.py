@@ -54,5 +54,5 @@ def compare(
     """Compare two windows whose segments are called "segment 0", "segment 1", ..."""
     labels = tuple(f"segment {k}" for k in range(len(baseline.n)))
     names = tuple(info.name for info in infos)
-    named = [replace(p, signal_names=names) for p in (baseline, current)]
-    return compare_profiles(*named, infos, labels, settings or JudgeSettings())
+    before, after = (replace(p, signal_names=names) for p in (baseline, current))
+    return compare_profiles(before, after, infos, labels, settings or JudgeSettings())

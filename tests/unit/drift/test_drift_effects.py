@@ -14,7 +14,7 @@ from tests.unit.drift.drift_rows import profile_of
 def mixed_windows(seed: int, *, shared_users: bool = False) -> tuple[Profile, Profile]:
     """Draw two windows with shared, new, vanished and thin segments and with missing values."""
     rng = np.random.default_rng(seed)
-    windows = []
+    windows: list[Profile] = []
     for n_rows, shares in (
         (400, (0.4, 0.3, 0.2, 0.09, 0.01, 0)),
         (150, (0.2, 0.5, 0, 0.1, 0.02, 0.18)),

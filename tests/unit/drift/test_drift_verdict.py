@@ -14,6 +14,7 @@ from tests.unit.drift.drift_rows import (
     BAD_RATE,
     GOOD_RATE,
     NEUTRAL,
+    Numbers,
     compare,
     profile_of,
     rate,
@@ -107,7 +108,7 @@ def test_the_verdict_is_worse_exactly_when_the_adjusted_bound_lies_beyond_the_to
 
 NOTHING: list[float] = []
 NAN = float("nan")
-BROKEN = {
+BROKEN: dict[str, tuple[Numbers, Numbers, list[int] | None]] = {
     "no row at all": (LENGTHS, NOTHING, None),
     "all missing": (LENGTHS, [NAN] * 50, None),
     "all infinite": (LENGTHS, [float("inf")] * 50, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,7 @@ TOPICS = (
 )
 
 
-def batch_of(prompts: list[str | None], **columns: list[Any]) -> RowBatch:
+def batch_of(prompts: Sequence[str | None], **columns: list[Any]) -> RowBatch:
     """Make a batch from prompts and further text columns."""
     arrays = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     return RowBatch(pa.table({"prompt_text": pa.array(prompts, pa.string()), **arrays}))

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from loopllm_cli.profiles.features import words_of
 from loopllm_cli.profiles.segments import (
     MAX_SEGMENTS,
     OTHER,
@@ -57,25 +58,23 @@ def test_unseen_prompts_are_unlike_the_baselines() -> None:
 def test_no_label_shows_a_phrase_of_few_rows_or_a_digit() -> None:
     """Every phrase that names a segment stands in five rows at least, and holds no digit."""
     rng = np.random.default_rng(2)
-    secrets = [f"secret{k} of anna {k}" for k in range(60)]
-    texts: list[str | None] = [*prompts(300), *secrets, *secrets[:3] * 3]
-    texts = [texts[i] for i in rng.permutation(len(texts))]
-    model = fit_prompts(batch_of(texts))
-    for label in model.labels:
-        if label.startswith("cluster "):
-            continue
-        phrase = PREFIX.sub("", label)
-        holding = sum(
-            f" {phrase} " in " ".join(re.findall(r"\w+", f" {t} ".lower())).join("  ")
-            for t in texts
-        )
-        assert holding >= 5, label
-        assert not re.search(r"\d", phrase)
+    names = [a + b for a in ("anna", "bert", "cleo", "dora") for b in ("hill", "wood", "field")]
+    rare = [f"the diagnosis of {name} is secret{k}" for name in names for k in range(4)]
+    written = [*prompts(300), *rare]
+    shuffled = [written[i] for i in rng.permutation(len(written))]
+    labels = fit_prompts(batch_of(shuffled)).labels
+    phrases = [PREFIX.sub("", label) for label in labels if not label.startswith("cluster ")]
+    rows = [f" {' '.join(words_of(text))} " for text in shuffled]
+    assert len(phrases) > 3
+    for phrase in phrases:
+        assert sum(f" {phrase} " in row for row in rows) >= 5
+        assert not any(map(str.isdigit, phrase))
+        assert not any(name in phrase for name in names)
 
 
 def test_a_phrase_of_one_user_names_nothing() -> None:
     """What only one user writes is not shown, however often; what two write may be."""
-    texts: list[str | None] = ["my cat garfield is ill"] * 40 + ["the weather is fine"] * 40
+    texts = ["my cat garfield is ill"] * 40 + ["the weather is fine"] * 40
     alone = fit_prompts(batch_of(texts, user_id=["anna"] * 40 + ["bert", "cleo"] * 20))
     assert not any("garfield" in label for label in alone.labels)
     both = fit_prompts(batch_of(texts, user_id=["anna", "dora"] * 20 + ["bert", "cleo"] * 20))
@@ -112,7 +111,7 @@ def test_the_number_of_segments_follows_the_rows_and_is_limited() -> None:
     """One per fifty rows, sixty at most."""
     rng = np.random.default_rng(3)
     words = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrs"]
-    texts: list[str | None] = [" ".join(rng.choice(words, 6)) for _ in range(3200)]
+    texts = [" ".join(rng.choice(words, 6)) for _ in range(3200)]
     model = fit_prompts(batch_of(texts))
     assert MAX_SEGMENTS == len(model.labels)
     assert len(fit_prompts(batch_of(texts[:260])).labels) <= 5

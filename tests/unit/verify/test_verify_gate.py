@@ -15,6 +15,7 @@ from loopllm_cli.verify.gate import (
     check_effect,
     check_kept,
     check_preference,
+    check_training,
     check_untouched,
     decide,
     judge_repairs,
@@ -291,3 +292,11 @@ def test_a_few_untouched_prompts_are_no_proof(n: int, gate: Gate) -> None:
     same = [(n, 0.0)]
     check = check_untouched(judge_untouched(windows(REFUSAL, same, same, same), [0], CONFIG))
     assert (gate, n) == (check.gate, check.n)
+
+
+def test_a_run_that_the_guard_stopped_is_held_back() -> None:
+    """What is left of a stopped run asks for another run, whatever its answers look like."""
+    (check,) = check_training(12.0)
+    assert Gate.INCONCLUSIVE == check.gate
+    assert "lower learning_rate" in check.text
+    assert () == check_training(None)

@@ -79,7 +79,9 @@ class World:
         edge: the true change, in tolerances towards the bad side, of the signals in `moved`.
         user_share: share of the latent variance that a user's rows have in common.
         tilt: how strongly the current traffic moves towards segments that look bad.
-        rows_per_user: 1 means independent rows.
+        clustered: whether rows come from users (of very unequal activity) or are independent.
+        returning: whether the baseline's users are there again in the current window.
+        resolved: whether the comparison knows the segments, or takes all rows for one.
     """
 
     n_baseline: int
@@ -90,6 +92,7 @@ class World:
     returning: bool = False
     user_share: float = 0.3
     tilt: float = 0.0
+    resolved: bool = True
     n_segments: int | None = None
     segment_spread: float = 0.6
     measures: tuple[Measure, ...] = MEASURES
@@ -144,7 +147,7 @@ def draw_windows(world: World, rng: np.random.Generator) -> tuple[Profile, Profi
             build_profile(
                 tuple(m.info.name for m in world.measures),
                 values,
-                segments,
+                segments if world.resolved else np.zeros_like(segments),
                 _buckets(users),
                 n_segments,
             )

@@ -176,10 +176,11 @@ def print_visible(n_runs: int, jobs: int) -> None:
 
 def print_mix(n_runs: int, jobs: int) -> None:
     """Traffic that moves towards segments which always looked worse, without any change."""
-    print(f"\nTraffic shifts between known segments, no change: degraded, {n_runs} runs per cell")
+    print(f"\nTraffic shifts between segments, no change: degraded, {n_runs} runs per cell")
     tilts = (0.0, 0.3, 0.6, 1.0)
+    kinds = {**_kinds(), "indep., unresolved": {"user_share": 0.0, "resolved": False}}
     print(f"{'rows':<22}{'windows':>13}" + "".join(f"{f'tilt {t}':>26}" for t in tilts))
-    for kind, options in _kinds().items():
+    for kind, options in kinds.items():
         for sizes in ((5000, 50), (5000, 200), (5000, 1000), (5000, 5000)):
             cells = ""
             for tilt in tilts:

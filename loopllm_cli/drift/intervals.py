@@ -66,9 +66,12 @@ class Changes:
         quantile = t_quantile(tail, self.df)
         low_rate, high_rate = self._rate_bounds(tail, quantile)
         known = np.isfinite(self.log_se) & ~self.is_rate
-        ratio = np.log1p(np.where(known, self.change, 0.0))
+        change = np.where(known, self.change, 0.0)
+        ratio = np.log1p(change)
         width = np.minimum(quantile * np.where(known, self.log_se, np.inf), _WIDEST)
-        low_amount, high_amount = np.expm1(ratio - width), np.expm1(ratio + width)
+        # The logarithm and back loses a last digit; a bound is never inside its estimate.
+        low_amount = np.minimum(np.expm1(ratio - width), change)
+        high_amount = np.maximum(np.expm1(ratio + width), change)
         return (
             np.where(self.is_rate, low_rate, low_amount),
             np.where(self.is_rate, high_rate, high_amount),

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import AdapterMismatch, UsageError
+from loopllm_cli.loop.bench import Bench
 from loopllm_cli.loop.evaluate import comparable_signals
 from loopllm_cli.loop.feedback import latest_pairs
 from loopllm_cli.loop.records import read_drift_run
@@ -29,22 +30,17 @@ from loopllm_cli.model import (
 )
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
 from loopllm_cli.profiles.measure import Measured
-from loopllm_cli.signals.answers import is_right
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import read_window
-from loopllm_cli.verify import gate
+from loopllm_cli.verify import checks, gate
 from loopllm_cli.verify.prompts import (
     Chosen,
-    Prompt,
     choose_prompts,
     measure_answers,
     read_trained,
 )
 
-_MOST_DISTANCES = 128
-
 if TYPE_CHECKING:
-    from loopllm_cli.correct.pair_rows import PairRow
     from loopllm_cli.correct.request import Progress
 
 
@@ -115,19 +111,19 @@ def verify_adapter(
         read_trained(pairs),
         config.verify.max_prompts,
     )
-    bench = _Bench(loaded, load_tokenizer(model), config, on_progress)
+    bench = Bench(loaded, load_tokenizer(model), config, on_progress)
     answered = _answer(project, config, baseline, bench, chosen)
     labels = {int(s.segment): s.label for s in run.segments}
     repairs = gate.judge_repairs(answered.windows, drifted, labels, config.verify)
     others = [k for k in range(baseline.segments.n_segments) if k not in drifted]
     untouched = gate.judge_untouched(answered.windows, others, config.verify)
-    checks = (
-        *gate.check_training(lineage.get("metrics", {}).get("guard_stopped_at_step")),
+    found = (
+        *checks.check_training(lineage.get("metrics", {}).get("guard_stopped_at_step")),
         *bench.checks(pairs, chosen.untouched, answered.untouched),
-        gate.check_untouched(untouched),
-        gate.check_kept(answered.was_right, answered.is_right, config.verify),
+        checks.check_untouched(untouched),
+        checks.check_kept(answered.was_right, answered.is_right, config.verify),
     )
-    proof = _Proof(adapter, model, lineage, chosen, checks, repairs, untouched)
+    proof = _Proof(adapter, model, lineage, chosen, found, repairs, untouched)
     return _to_result(run, proof)
 
 
@@ -168,65 +164,6 @@ def _to_result(run: DriftResult, proof: _Proof) -> VerifyResult:
     )
 
 
-class _Bench:
-    """A loaded model with its adapter, asked the same things with the adapter on and off."""
-
-    def __init__(
-        self, model: Any, tokenizer: Any, config: Config, on_progress: Callable[[str], None]
-    ) -> None:
-        self._model = model
-        self._tokenizer = tokenizer
-        self._config = config.verify
-        self._say = on_progress
-
-    def answers(self, prompts: list[Prompt], *, adapter: bool) -> tuple[list[str], list[str]]:
-        """Return the texts and finish reasons of fresh answers."""
-        from contextlib import nullcontext
-
-        from loopllm_cli.correct.generate import GenerateSettings, adapter_off, generate_answers
-
-        self._say(f"{len(prompts)} answers {'with' if adapter else 'without'} the adapter")
-        settings = GenerateSettings(self._config.max_new_tokens, self._config.batch_size)
-        with nullcontext() if adapter else adapter_off(self._model):
-            found = generate_answers(
-                self._model, self._tokenizer, [p.messages for p in prompts], settings
-            )
-        return [a.text for a in found], [a.finish_reason for a in found]
-
-    def checks(self, pairs: Path, untouched: list[Prompt], answers: list[str]) -> tuple[Check, ...]:
-        """Check effect, held-out preference, and the distance on untouched traffic."""
-        from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
-
-        self._say("scoring held-out pairs")
-        rows = _held_out(pairs)
-        scores = score_pairs(self._model, self._tokenizer, rows)
-        conversations = [list(row.prompt) for row in rows] or [list(p.messages) for p in untouched]
-        effect = adapter_effect(self._model, self._tokenizer, conversations[:32])
-        found = [
-            gate.check_effect(effect),
-            gate.check_preference(scores.margin, (scores.base_accuracy, scores.accuracy)),
-        ]
-        full = [
-            [*prompt.messages, {"role": "assistant", "content": answer}]
-            for prompt, answer in _to_be_kept(untouched, answers)
-        ]
-        if full:
-            distance = kl_per_token(self._model, self._tokenizer, full).mean
-            found.append(gate.check_distance(distance, len(full), self._config.max_kl_per_token))
-        return tuple(found)
-
-
-def _to_be_kept(prompts: list[Prompt], answers: list[str]) -> list[tuple[Prompt, str]]:
-    """Choose the answers from which the adapter should not move the model.
-
-    Where right answers are known, those that are right: wrong ones are to be moved away from,
-    also outside the segments that drifted visibly.
-    """
-    given = [(p, a) for p, a in zip(prompts, answers, strict=True) if a]
-    right = [(p, a) for p, a in given if p.reference and is_right(a, p.reference, p.prompt_text)]
-    return (right or given)[:_MOST_DISTANCES]
-
-
 @dataclass(frozen=True)
 class _Answered:
     """Fresh answers with and without the adapter, measured.
@@ -242,7 +179,7 @@ class _Answered:
 
 
 def _answer(
-    project: Project, config: Config, baseline: Baseline, bench: _Bench, chosen: Chosen
+    project: Project, config: Config, baseline: Baseline, bench: Bench, chosen: Chosen
 ) -> _Answered:
     """Answer all prompts with and without the adapter, and measure both as windows."""
     signals, _ = comparable_signals(project, config, baseline)
@@ -275,19 +212,6 @@ def _right(
     was, now = (m.values[start:, names.index(gate.RIGHT)] for m in (before, after))
     known = np.isfinite(was) & np.isfinite(now)
     return was[known] == 1, now[known] == 1
-
-
-def _held_out(pairs: Path) -> list[PairRow]:
-    from loopllm_cli.correct.pair_rows import PairRow, answer_text, prompt_messages, read_pairs
-
-    return [
-        PairRow(
-            prompt_messages(row["prompt"]) or (),
-            answer_text(row["chosen"]) or "",
-            answer_text(row["rejected"]) or "",
-        )
-        for row in read_pairs(pairs).test
-    ]
 
 
 def _read_lineage(adapter: Path) -> dict[str, Any]:

@@ -80,5 +80,5 @@ def test_the_script_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> Non
     """The command line runs one part with a few runs."""
     main(["--runs", "2", "--jobs", "1", "mix"])
     printed = capsys.readouterr().out
-    assert "Traffic shifts between known segments" in printed
-    assert 12 == sum("/" in line and "%" in line for line in printed.splitlines()[2:])
+    assert "Traffic shifts between segments" in printed
+    assert 16 == sum("/" in line and "%" in line for line in printed.splitlines()[2:])

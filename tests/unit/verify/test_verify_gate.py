@@ -8,15 +8,17 @@ from gate_windows import CONFIG, REFUSAL, RIGHT_ANSWER, WORDS, profile, repairs_
 
 from loopllm_cli.config import VerifyConfig
 from loopllm_cli.model import Check, Gate, SignalInfo, Verdict
-from loopllm_cli.verify.gate import (
-    ALL_DRIFTED,
-    Windows,
+from loopllm_cli.verify.checks import (
     check_distance,
     check_effect,
     check_kept,
     check_preference,
     check_training,
     check_untouched,
+)
+from loopllm_cli.verify.gate import (
+    ALL_DRIFTED,
+    Windows,
     decide,
     judge_repairs,
     judge_untouched,

@@ -17,6 +17,7 @@ from loopllm_cli.sources.columns import read_mapping
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_IN_PLACE = re.DOTALL | re.MULTILINE
 _BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -48,7 +49,8 @@ def test_the_documented_mapping_is_accepted(tmp_path: Path) -> None:
 def test_every_documented_command_exists(page: Path) -> None:
     """Commands and options in the pages are known to the program."""
     runner = CliRunner()
-    for line in re.findall(r"^\$? ?(loopllm .+)$", page.read_text("utf-8"), re.MULTILINE):
+    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), _IN_PLACE))
+    for line in re.findall(r"^\$? ?(loopllm .+)$", code, re.MULTILINE):
         words = shlex.split(line.split("  #")[0])[1:]
         verbs = words[:2] if words[0] == "baseline" else words[:1]
         if verbs[0].startswith("-"):

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from loopllm_cli.drift.effects import estimate
 from loopllm_cli.drift.verdict import JudgeSettings, judge, judge_status
 from loopllm_cli.model import Status, Verdict
+from scripts.drift_tails import print_tails
 from scripts.drift_worlds import GROUPS, World, draw_windows
 
 FloatArray = npt.NDArray[np.float64]
@@ -204,6 +205,7 @@ PARTS = {
     "power": print_power,
     "visible": print_visible,
     "mix": print_mix,
+    "tails": print_tails,
 }
 
 

@@ -298,6 +298,8 @@ def test_ctrl_c_while_reading_ends_with_130_and_the_next_run_completes(project_d
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
+        # A suite that was started in the background inherits a deaf ear for Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert run.stdin is not None
     run.stdin.write(b'{"prompt":"p","response":"r"}\n')

@@ -52,7 +52,8 @@ def amount_errors(law: str, sizes: tuple[int, int], draws: int) -> FloatArray:
     """
     rng = np.random.default_rng([*sizes, AMOUNTS.index(law)])
     found = np.zeros((2, 2))
-    for _ in range(draws // _CHUNK):
+    chunks = max(draws // _CHUNK, 1)
+    for _ in range(chunks):
         profiles = []
         for n in sizes:
             names = tuple(map(str, range(_CHUNK)))
@@ -68,7 +69,7 @@ def amount_errors(law: str, sizes: tuple[int, int], draws: int) -> FloatArray:
         for row, changes in enumerate((own, floored)):
             low, high = changes.bounds(TAIL)
             found[row] += (low > 0).sum(), (high < 0).sum()
-    return found / (draws // _CHUNK * _CHUNK) / TAIL
+    return found / (chunks * _CHUNK) / TAIL
 
 
 def _draw(law: str, shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from scripts.drift_tails import AMOUNTS, RATES, amount_errors, rate_errors
 from scripts.drift_worlds import GROUPS, World
 from scripts.simulate_drift import main, simulate, visible_power
 
@@ -74,6 +75,18 @@ def test_the_announced_visible_change_is_found_as_often_as_announced(signal: str
     """Independent rows: 80% of the time, within ten points and two standard errors."""
     _, power = visible_power(replace(INDEPENDENT, n_current=1000), signal, 150)
     assert pytest.approx(0.8, abs=0.1 + 2 * math.sqrt(0.8 * 0.2 / 150)) == power
+
+
+@pytest.mark.parametrize("sizes", [(5000, 50), (5000, 200), (500, 5000)])
+def test_rates_keep_their_level_deep_in_the_tail(sizes: tuple[int, int]) -> None:
+    """At a one-sided 0.42%, Jeffreys' limits err at most half as often again as they say."""
+    assert max(rate_errors(*case, sizes, 100_000)[1] for case in RATES) < 1.5
+
+
+@pytest.mark.parametrize("law", AMOUNTS)
+def test_amounts_keep_their_level_deep_in_the_tail(law: str) -> None:
+    """Fifty skewed rows against five hundred: no direction errs more than about twice."""
+    assert amount_errors(law, (500, 50), 10_000)[1].max() < 2.5
 
 
 def test_the_script_prints_its_tables(capsys: pytest.CaptureFixture[str]) -> None:

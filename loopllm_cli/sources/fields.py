@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from loopllm_cli.sources.reading import BadLine
 
@@ -145,3 +148,62 @@ def _to_utc(moment: datetime) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:  # the first and the last day of the calendar: a default, not a time
         return None
+
+
+def as_json(value: Any, levels: int = 3) -> Any:
+    """Undo JSON that an exporter wrote into a string, up to three times over.
+
+    A text that only looks like JSON comes back as it is.
+
+    Example:
+        >>> as_json('"{\\\\"a\\\\": 1}"')
+        {'a': 1}
+    """
+    while levels and isinstance(value, str) and value[:1] in _OPENINGS and value:
+        try:
+            inner = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+        if not isinstance(inner, dict | list | str):
+            return value
+        value, levels = inner, levels - 1
+    return value
+
+
+_OPENINGS = ("{", "[", '"')
+
+
+def first_of(record: dict[str, Any], *paths: str) -> Any:
+    """Return the first value that is there among dotted paths; None where none is."""
+    for path in paths:
+        value = get_path(record, path)
+        if value is not None:
+            return value
+    return None
+
+
+def to_hex_id(value: Any) -> str | None:
+    """Read a trace or span id as lower-case hex: also from `0x...`, upper case and base64.
+
+    OTLP's JSON has hex, protobuf's own JSON mapping has base64; an id in neither form (another
+    vendor's) stays as it is.
+
+    Example:
+        >>> to_hex_id("fB8KUua5TQ+aO10hyOT2EA==")
+        '7c1f0a52e6b94d0f9a3b5d21c8e4f610'
+    """
+    text = to_text(value)
+    if not text:
+        return None
+    plain = text.lower().removeprefix("0x")
+    if _HEX.fullmatch(plain):
+        return plain
+    if len(text) in (12, 24) and text.endswith("="):
+        try:
+            return base64.b64decode(text, validate=True).hex()
+        except ValueError:
+            return text
+    return text
+
+
+_HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")

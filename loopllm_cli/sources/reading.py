@@ -244,3 +244,20 @@ def _storable(value: Any) -> Any:
     if isinstance(value, list):
         return [_storable(item) for item in value]
     return value
+
+
+def iter_records(path: str) -> Iterator[dict[str, Any]]:
+    """Yield a file's records."""
+    if path.endswith(".csv"):
+        import csv
+
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            yield from csv.DictReader(stream)
+        return
+    if path.endswith(".json"):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        yield from content if isinstance(content, list) else [content]
+        return
+    for _, line in iter_lines(path):
+        if line.strip():
+            yield parse_record(line)

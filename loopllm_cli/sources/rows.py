@@ -1,37 +1,85 @@
-"""Canonical rows: what every envelope hands over, with the ids and hashes derived in one place."""
+"""Canonical rows: what every format hands over, with the ids and hashes derived in one place."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.store.schema import FEEDBACK, INTERACTIONS, SCHEMA_VERSION
+from loopllm_cli.store.schema import SCHEMA_VERSION
+
+Record = dict[str, Any]
+"""One parsed record of an export, as it stood in the file."""
 
 Row = dict[str, Any]
+"""Values by column of the canonical tables; a column that is not named is null."""
+
+Message = dict[str, Any]
+"""One message in OpenTelemetry's shape: `{"role": ..., "parts": [{"type": "text", ...}]}`."""
+
+_REDACTED = {"redacted-by-litellm", "[redacted]", "<redacted>", "redacted", "***", "[filtered]"}
+_CUT = ("[truncated]", "[truncated]...", "...(truncated)", "<truncated>")
+_MAX_ID_CHARS = 256
+_ESCAPING = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), "�"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Origin:
-    """Where a record stood."""
+    """Where a record stood, and how its values are to be read.
+
+    `hash_user` turns a user's id into a pseudonym; None keeps ids as they are.
+    """
 
     path: str
     line: int
     ingest_id: str
     date_format: str | None = None
+    hash_user: Callable[[str], str] | None = None
+    redaction: str | None = None
+
+
+@dataclass(slots=True)
+class Part:
+    """A piece of a response that only makes sense together with others of its group.
+
+    Args:
+        group: names what belongs together, within one format.
+        key: names the piece within its group.
+        version: a larger one replaces a smaller one of the same key.
+        content: what the format needs to put the group together; must survive JSON.
+    """
+
+    group: str
+    key: str
+    content: Record
+    version: int = 0
 
 
 @dataclass(slots=True)
 class Decoded:
-    """The rows of one record: usually one response or one piece of feedback."""
+    """What one record turned out to hold.
+
+    `skipped` says, per thing that is no response and no feedback (a tool's span, an embedding
+    call), what it is; such things are counted and never stored.
+    """
 
     interactions: list[Row] = field(default_factory=list)
     feedback: list[Row] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def add(self, other: Decoded) -> None:
+        """Take over what another record held."""
+        self.interactions += other.interactions
+        self.feedback += other.feedback
+        self.parts += other.parts
+        self.skipped += other.skipped
 
 
 def to_json(value: Any) -> str:
@@ -40,37 +88,68 @@ def to_json(value: Any) -> str:
     Raises:
         BadLine: the value is nested too deeply to be written.
     """
+    return _to_bytes(value).decode()
+
+
+def _to_bytes(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError:
         # Integers beyond 64 bits, or more than 254 levels.
         try:
             return json.dumps(
                 value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
-            )
+            ).encode()
         except RecursionError:
             raise BadLine("nested too deeply") from None
 
 
 def digest(*parts: Any) -> str:
     """Return 128 bits of BLAKE2b over the parts, as hex."""
-    return hashlib.blake2b(to_json(parts).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(_to_bytes(parts), digest_size=16).hexdigest()
 
 
 def normalise(text: str) -> str:
     """Bring a text to the form in which equal answers are equal (NFC, no trailing space)."""
-    return "\n".join(
-        line.rstrip() for line in unicodedata.normalize("NFC", text).strip().split("\n")
-    )
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    text = text.strip()
+    if " \n" in text or "\t\n" in text or "\r\n" in text:
+        return "\n".join(line.rstrip() for line in text.split("\n"))
+    return text
 
 
-def text_of(messages: list[dict[str, Any]], role: str) -> str | None:
+def safe_id(value: str | None) -> str | None:
+    """Bound an exporter's id: no control characters, and at most 256 characters.
+
+    A longer id keeps its beginning and a digest of the whole, so that it stays unique.
+    """
+    if value is None or (len(value) <= _MAX_ID_CHARS and value.isprintable()):
+        return value
+    clean = value.translate(_ESCAPING)
+    if len(clean) <= _MAX_ID_CHARS:
+        return clean
+    return f"{clean[: _MAX_ID_CHARS - 33]}~{digest(value)}"
+
+
+def text_of(messages: list[Message], role: str) -> str | None:
     """Join the text parts of the last message of a role; None where there is none."""
     for message in reversed(messages):
         if message["role"] == role:
-            texts = [p["content"] for p in message["parts"] if p.get("type") == "text"]
-            return "\n".join(texts) if texts else None
+            return _joined(message["parts"], "text")
     return None
+
+
+def _joined(parts: list[dict[str, Any]], kind: str) -> str | None:
+    texts = [p["content"] for p in parts if p.get("type") == kind and p.get("content") is not None]
+    if len(texts) == 1:
+        return str(texts[0])
+    return "\n".join(str(text) for text in texts) if texts else None
+
+
+def text_message(role: str, text: str) -> Message:
+    """Build a message that holds one text."""
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
 def interaction(
@@ -79,8 +158,8 @@ def interaction(
     *,
     native_id: str | None,
     part: str = "",
-    inputs: list[dict[str, Any]] | None,
-    output: dict[str, Any] | None,
+    inputs: list[Message] | None,
+    output: Message | None,
     values: Row,
 ) -> Row:
     """Build one interaction row: the given values plus ids, texts and hashes.
@@ -90,80 +169,134 @@ def interaction(
         part: tells apart the responses that share a native id.
         inputs: messages before the response, as OpenTelemetry parts.
         output: the response message, as OpenTelemetry parts.
-        values: further columns by canonical name.
+        values: further columns by canonical name; None values count as missing.
     """
-    row: Row = dict.fromkeys(INTERACTIONS.names)
-    row.update(values)
+    row = dict(values)
+    native_id = safe_id(native_id)
+    get = row.get
+    user_id = get("user_id")
+    if user_id is not None:
+        row["user_id"] = origin.hash_user(user_id) if origin.hash_user else safe_id(user_id)
     prompt = text_of(inputs, "user") if inputs else None
-    response = text_of([output], output["role"]) if output else None
-    row.update(
-        source_format=source_format,
-        source_path=origin.path,
-        source_line=origin.line,
-        source_record_id=native_id,
-        ingest_id=origin.ingest_id,
-        schema_version=SCHEMA_VERSION,
-        choice_index=row["choice_index"] or 0,
-        time_basis="log_time" if row["request_time"] else "none",
-        input_messages=to_json(inputs) if inputs else None,
-        output_messages=to_json([output]) if output else None,
-        prompt_text=prompt,
-        response_text=response if response is not None or output is None else "",
-        n_tool_calls=_count_tool_calls(output),
-        content_state=row["content_state"] or ("full" if inputs and output else "absent"),
-        context_hash=_context_hash(inputs, row["tool_definitions"]) if inputs else None,
-        prompt_hash=digest(normalise(prompt)) if prompt is not None else None,
-        response_hash=digest(normalise(response)) if response is not None else None,
-    )
+    if inputs:
+        row["input_messages"] = to_json(inputs)
+        row["context_hash"] = _context_hash(inputs, get("tool_definitions"))
+    if prompt is not None:
+        row["prompt_text"] = prompt
+        row["prompt_hash"] = digest(normalise(prompt))
+    response = None
+    if output:
+        response = _add_output(row, output)
+    choice = get("choice_index") or 0
+    row["choice_index"] = choice
+    row["source_format"] = source_format
+    row["source_path"] = origin.path
+    row["source_line"] = origin.line
+    row["source_record_id"] = native_id
+    row["ingest_id"] = origin.ingest_id
+    row["schema_version"] = SCHEMA_VERSION
+    row["redaction"] = origin.redaction
+    if get("time_basis") is None:
+        row["time_basis"] = "log_time" if get("request_time") is not None else "none"
+    if get("content_state") is None:
+        row["content_state"] = _content_state(inputs, output, prompt, response)
+    if get("is_visible") is None and output:
+        row["is_visible"] = bool(response) and not row["n_tool_calls"]
     row["content_digest"] = digest(
-        row["context_hash"], row["output_messages"], row["response_model"], row["error_type"]
+        get("context_hash"), get("output_messages"), get("response_model"), get("error_type")
     )
     if native_id is None:
         native_id = digest(
-            row["conversation_id"], row["request_time"], row["user_id"], row["content_digest"]
+            get("conversation_id"),
+            get("turn_index"),
+            get("request_time"),
+            get("user_id"),
+            row["content_digest"],
         )
-    suffix = f"#{row['choice_index']}" if row["choice_index"] else ""
+    suffix = f"#{choice}" if choice else ""
     row["interaction_id"] = f"{source_format}:{native_id}{part}{suffix}"
     return row
+
+
+def _add_output(row: Row, output: Message) -> str | None:
+    """Add what is derived from the response message; return its text."""
+    parts = output["parts"]
+    response = _joined(parts, "text")
+    row["output_messages"] = to_json([output])
+    row["response_text"] = response if response is not None else ""
+    if response is not None:
+        row["response_hash"] = digest(normalise(response))
+    row["n_tool_calls"] = 0
+    if len(parts) == 1 and response is not None:
+        return response
+    names = [p.get("name") for p in parts if p.get("type") == "tool_call"]
+    row["n_tool_calls"] = len(names)
+    if names:
+        row["tool_call_names"] = [name for name in names if isinstance(name, str)]
+    row["reasoning_text"] = _joined(parts, "reasoning")
+    modalities = sorted({str(p["modality"]) for p in parts if p.get("modality")})
+    if modalities:
+        row["modalities"] = modalities
+    return response
+
+
+def _content_state(
+    inputs: list[Message] | None, output: Message | None, prompt: str | None, response: str | None
+) -> str:
+    if not output:
+        return "absent"
+    for text in (prompt, response):
+        if text is not None:
+            end = text[-40:].strip().lower()
+            if len(text) < 40 and end in _REDACTED:
+                return "redacted"
+            if end.endswith(_CUT):
+                return "truncated"
+    return "full" if inputs else "partial_context"
 
 
 def feedback(origin: Origin, source_format: str, kind: str, values: Row) -> Row:
     """Build one feedback row; its id holds a digest, so that the same vote twice is one vote.
 
     An exporter's own id stays in front: a vote that was changed later keeps it, and is a new row.
+
+    Args:
+        kind: thumbs, rating, score, label, correction, comparison, ranking, regeneration,
+            escalation, copy, accept, abandon, comment or implicit.
+        values: further columns by canonical name.
     """
-    row: Row = dict.fromkeys(FEEDBACK.names)
-    row.update(values)
-    row.update(
-        source_format=source_format,
-        source_path=origin.path,
-        source_line=origin.line,
-        ingest_id=origin.ingest_id,
-        schema_version=SCHEMA_VERSION,
-        kind=kind,
-        annotator_kind=row["annotator_kind"] or "UNKNOWN",
-        target_key=row["target_key"] or "none",
-    )
-    said = digest(kind, *(row[name] for name in _SAID))
-    native_id = row["feedback_id"]
+    row = dict(values)
+    get = row.get
+    annotator = get("annotator_id")
+    if annotator is not None:
+        row["annotator_id"] = (
+            origin.hash_user(annotator) if origin.hash_user else safe_id(annotator)
+        )
+    row["source_format"] = source_format
+    row["source_path"] = origin.path
+    row["source_line"] = origin.line
+    row["ingest_id"] = origin.ingest_id
+    row["schema_version"] = SCHEMA_VERSION
+    row["kind"] = kind
+    row["annotator_kind"] = get("annotator_kind") or "UNKNOWN"
+    row["target_key"] = get("target_key") or "none"
+    row["target_kind"] = get("target_kind") or "response"
+    said = digest(kind, *(get(name) for name in _SAID))
+    native_id = safe_id(get("feedback_id"))
     row["feedback_id"] = f"{native_id}:{said[:8]}" if native_id else said
     return row
 
 
 _SAID = (
-    *("target_id", "annotator_id", "feedback_time", "name", "score_value", "score_label"),
+    *("target_id", "target_span_id", "target_response_id", "target_trace_id"),
+    *("target_conversation_id", "target_turn_index", "target_response_hash"),
+    *("annotator_id", "feedback_time", "name", "score_value", "score_label"),
     *("scale_min", "scale_max", "polarity", "text", "explanation"),
     *("candidate_ids", "winner_id", "tie"),
 )
 
 
-def _count_tool_calls(output: dict[str, Any] | None) -> int | None:
-    if output is None:
-        return None
-    return sum(1 for part in output["parts"] if part.get("type") == "tool_call")
-
-
-def _context_hash(inputs: list[dict[str, Any]], tools: str | None) -> str:
+def _context_hash(inputs: list[Message], tools: str | None) -> str:
     """Hash everything the model saw, with texts normalised: the key on which answers pair."""
     seen = [
         {

@@ -10,6 +10,7 @@ from typing import Any
 
 from loopllm_cli.sources.columns import ALIASES, PLAIN
 from loopllm_cli.sources.fields import to_number, to_text, to_time
+from loopllm_cli.sources.formats import Format, Rank
 from loopllm_cli.sources.payloads.openai_chat import to_messages
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, interaction
@@ -228,3 +229,14 @@ def _inline_winner(record: dict[str, Any], ids: list[str]) -> Row:
     if side in _SIDE_NAMES:
         return {"winner_id": ids[_SIDE_NAMES[side]], "tie": False}
     raise BadLine("a comparison whose winner is neither side")
+
+
+FORMAT = Format(
+    NAME,
+    "feedback records",
+    "a judgement and the id of what it is about",
+    Rank.GENERIC,
+    recognises,
+    decode,
+    feedback_only=True,
+)

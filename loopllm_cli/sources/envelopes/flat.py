@@ -10,6 +10,7 @@ from typing import Any
 from loopllm_cli.sources.columns import PLAIN, Mapping, common_values, leftovers
 from loopllm_cli.sources.envelopes.feedback import inline_feedback
 from loopllm_cli.sources.fields import to_text
+from loopllm_cli.sources.formats import Format, Rank
 from loopllm_cli.sources.payloads.openai_chat import to_finish_reason, to_messages
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, interaction
@@ -71,3 +72,6 @@ def _inputs(record: dict[str, Any], mapping: Mapping) -> list[dict[str, Any]]:
     if system:
         inputs.insert(0, {"role": "system", "parts": [{"type": "text", "content": system}]})
     return inputs
+
+
+FORMAT = Format(NAME, "flat records", "a prompt and a response", Rank.GENERIC, recognises, decode)

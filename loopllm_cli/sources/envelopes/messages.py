@@ -11,6 +11,7 @@ from typing import Any
 from loopllm_cli.sources.columns import PLAIN, Mapping, common_values, leftovers
 from loopllm_cli.sources.envelopes.feedback import inline_feedback
 from loopllm_cli.sources.fields import to_text
+from loopllm_cli.sources.formats import Format, Rank
 from loopllm_cli.sources.payloads.openai_chat import to_finish_reason, to_messages
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, interaction
@@ -73,4 +74,13 @@ _ONCE = (
     "reference_answer",
     "response_id",
     "error_type",
+)
+
+FORMAT = Format(
+    NAME,
+    "conversations",
+    "`messages` and no response beside them",
+    Rank.GENERIC,
+    recognises,
+    decode,
 )

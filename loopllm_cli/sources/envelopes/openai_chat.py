@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from loopllm_cli.sources.columns import PLAIN, common_values, leftovers
-from loopllm_cli.sources.fields import get_path, to_count, to_error, to_number, to_text, to_time
-from loopllm_cli.sources.payloads.openai_chat import to_finish_reason, to_message, to_messages
+from loopllm_cli.sources.fields import to_text
+from loopllm_cli.sources.formats import Format, Rank
+from loopllm_cli.sources.payloads.body import exchange
+from loopllm_cli.sources.payloads.openai_chat import read_request, read_response
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.sources.rows import Decoded, Origin, Row, interaction, to_json
+from loopllm_cli.sources.rows import Decoded, Origin
 
 NAME = "openai_chat"
 SIDES = (
@@ -52,67 +54,21 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
     found = sides(record)
     if found is None:
         raise BadLine("no chat request beside a response")
-    request, response = record[found[0]], record[found[1]]
-    inputs = to_messages(request["messages"])
-    values = _values(record, request, response, origin)
+    request, response = read_request(record[found[0]]), read_response(record[found[1]])
+    if response is None:
+        raise BadLine("a response without choices")
+    values = common_values(record, origin)
     values["attributes_json"] = leftovers(record, {*found}, values)
     # A failed call has no response id; the wrapper may have one for the call.
-    native_id = values["response_id"] or to_text(PLAIN.get(record, "id"))
-    choices = response.get("choices")
-    if not choices and values["error_type"] is not None:
-        row = interaction(
-            origin, NAME, native_id=native_id, inputs=inputs, output=None, values=values
-        )
-        return Decoded([row])
-    if not isinstance(choices, list) or not choices:
-        raise BadLine("a response without choices")
-    rows = []
-    for place, choice in enumerate(choices):
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-            raise BadLine("a choice without a message")
-        raw = to_text(choice.get("finish_reason"))
-        index = to_count(choice.get("index"))
-        own = {
-            **values,
-            "choice_index": place if index is None else index,
-            "finish_reason": to_finish_reason(raw),
-            "finish_reason_raw": raw,
-        }
-        output = to_message({"role": "assistant", **choice["message"]})
-        rows.append(
-            interaction(origin, NAME, native_id=native_id, inputs=inputs, output=output, values=own)
-        )
-    return Decoded(rows)
+    native_id = response.values.get("response_id") or to_text(PLAIN.get(record, "id"))
+    return Decoded(exchange(origin, NAME, request, response, values, native_id=native_id))
 
 
-def _values(
-    record: dict[str, Any], request: dict[str, Any], response: dict[str, Any], origin: Origin
-) -> Row:
-    tools = request.get("tools")
-    values = common_values(record, origin)
-    own = {
-        "operation_name": "chat",
-        "request_model": to_text(request.get("model")),
-        "response_model": to_text(response.get("model")),
-        "response_id": to_text(response.get("id")),
-        "request_temperature": to_number(request.get("temperature")),
-        "request_top_p": to_number(request.get("top_p")),
-        "request_max_tokens": to_count(request.get("max_tokens")),
-        "request_seed": to_count(request.get("seed")),
-        "tool_definitions": to_json(tools) if isinstance(tools, list) and tools else None,
-        "input_tokens": to_count(get_path(response, "usage.prompt_tokens")),
-        "output_tokens": to_count(get_path(response, "usage.completion_tokens")),
-        "cache_read_input_tokens": to_count(
-            get_path(response, "usage.prompt_tokens_details.cached_tokens")
-        ),
-        "reasoning_output_tokens": to_count(
-            get_path(response, "usage.completion_tokens_details.reasoning_tokens")
-        ),
-        "error_type": to_error(response.get("error")),
-    }
-    values.update({key: value for key, value in own.items() if value is not None})
-    if values.get("user_id") is None:
-        values["user_id"] = to_text(request.get("user"))
-    if values.get("request_time") is None:
-        values["request_time"] = to_time(response.get("created"))
-    return values
+FORMAT = Format(
+    NAME,
+    "OpenAI chat requests and responses",
+    "a chat request beside its response",
+    Rank.API,
+    recognises,
+    decode,
+)

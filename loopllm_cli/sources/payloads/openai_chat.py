@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopllm_cli.sources.fields import to_text
+from loopllm_cli.sources.fields import get_path, to_count, to_error, to_number, to_text, to_time
+from loopllm_cli.sources.payloads.body import Answer, Request, Response
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.sources.rows import digest
+from loopllm_cli.sources.rows import Message, Row, digest, to_json
 
 _FINISH = {
     "stop": "stop",
@@ -22,12 +23,91 @@ _FINISH = {
 }
 
 
+def read_request(body: dict[str, Any]) -> Request | None:
+    """Read a chat completion request; None where the body is none.
+
+    Raises:
+        BadLine: a message is malformed.
+    """
+    if not isinstance(body.get("messages"), list):
+        return None
+    get = body.get
+    tools = get("tools") or get("functions")
+    effort = get("reasoning_effort")
+    limit = get("max_completion_tokens")
+    values: Row = {
+        "request_model": to_text(get("model")),
+        "request_temperature": to_number(get("temperature")),
+        "request_top_p": to_number(get("top_p")),
+        "request_max_tokens": to_count(get("max_tokens") if limit is None else limit),
+        "request_seed": to_count(get("seed")),
+        "request_stream": get("stream") if isinstance(get("stream"), bool) else None,
+        "request_reasoning_level": effort if isinstance(effort, str) else None,
+        "tool_definitions": to_json(tools) if isinstance(tools, list) and tools else None,
+        "user_id": to_text(get("user")),
+    }
+    return Request(to_messages(body["messages"]), values)
+
+
+def read_response(body: dict[str, Any]) -> Response | None:
+    """Read a chat completion (or the error in its place); None where the body is neither.
+
+    Raises:
+        BadLine: a choice is malformed.
+    """
+    choices = body.get("choices")
+    error = to_error(body.get("error"))
+    if not isinstance(choices, list) or not choices:
+        if error is None:
+            return None
+        return Response([], {"error_type": error})
+    usage = body.get("usage")
+    values: Row = {
+        "response_id": to_text(body.get("id")),
+        "response_model": to_text(body.get("model")),
+        "request_time": to_time(body.get("created")),
+        "error_type": error,
+        **(to_usage(usage) if isinstance(usage, dict) else {}),
+    }
+    return Response([_answer(choice, place) for place, choice in enumerate(choices)], values)
+
+
+def to_usage(usage: dict[str, Any]) -> Row:
+    """Read OpenAI's token counts into canonical columns."""
+    return {
+        "input_tokens": to_count(usage.get("prompt_tokens")),
+        "output_tokens": to_count(usage.get("completion_tokens")),
+        "cache_read_input_tokens": to_count(get_path(usage, "prompt_tokens_details.cached_tokens")),
+        "reasoning_output_tokens": to_count(
+            get_path(usage, "completion_tokens_details.reasoning_tokens")
+        ),
+    }
+
+
+def _answer(choice: Any, place: int) -> Answer:
+    if not isinstance(choice, dict):
+        raise BadLine("a choice that is no object")
+    message = choice.get("message")
+    if message is None and isinstance(choice.get("text"), str):
+        message = {"content": choice["text"]}
+    if not isinstance(message, dict):
+        raise BadLine("a choice without a message")
+    raw = to_text(choice.get("finish_reason"))
+    index = to_count(choice.get("index"))
+    return Answer(
+        message=to_message({"role": "assistant", **message}),
+        finish_reason=to_finish_reason(raw),
+        finish_reason_raw=raw,
+        choice_index=place if index is None else index,
+    )
+
+
 def to_finish_reason(raw: str | None) -> str | None:
     """Map OpenAI's finish reasons to OpenTelemetry's; unknown ones pass as they are."""
     return None if raw is None else _FINISH.get(raw, raw)
 
 
-def to_messages(messages: Any) -> list[dict[str, Any]]:
+def to_messages(messages: Any) -> list[Message]:
     """Turn a list of chat messages into messages with parts.
 
     Raises:
@@ -38,7 +118,7 @@ def to_messages(messages: Any) -> list[dict[str, Any]]:
     return [to_message(message) for message in messages]
 
 
-def to_message(message: Any) -> dict[str, Any]:
+def to_message(message: Any) -> Message:
     """Turn one chat message into a message with parts.
 
     Raises:

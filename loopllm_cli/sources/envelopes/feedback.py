@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopllm_cli.sources import votes
 from loopllm_cli.sources.columns import ALIASES, PLAIN
-from loopllm_cli.sources.fields import to_number, to_text, to_time
+from loopllm_cli.sources.fields import to_text, to_time
 from loopllm_cli.sources.formats import Format, Rank
 from loopllm_cli.sources.payloads.openai_chat import to_messages
 from loopllm_cli.sources.reading import BadLine
@@ -19,11 +20,6 @@ NAME = "feedback"
 # The narrowest first: a trace may hold many responses, a span holds one.
 TARGETS = ("interaction_id", "response_id", "request_id", "message_id", "span_id", "trace_id", "id")
 KINDS = ("thumbs", "rating", "correction", "comparison")
-_UP = {"up", "thumbs_up", "thumbsup", "like", "liked", "good", "positive", "+1", "1", "true", "👍"}
-_DOWN = {
-    *("down", "thumbs_down", "thumbsdown", "dislike", "disliked", "bad", "negative"),
-    *("-1", "0", "false", "👎"),
-}
 _SIDES = (("response_a", "response_b"), ("response_1", "response_2"), ("output_1", "output_2"))
 _SIDE_NAMES = {"a": 0, "1": 0, "b": 1, "2": 1}
 
@@ -59,12 +55,12 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
 
 
 def inline_feedback(
-    origin: Origin, row: Row, votes: dict[str, Any], record: dict[str, Any]
+    origin: Origin, row: Row, inline: dict[str, Any], record: dict[str, Any]
 ) -> list[Row]:
     """Turn the votes that stand in an interaction's own record into feedback rows.
 
     Args:
-        votes: value by kind of field; missing and empty ones are no votes.
+        inline: value by kind of field; missing and empty ones are no votes.
         record: may say the scale of a rating.
 
     Raises:
@@ -72,7 +68,7 @@ def inline_feedback(
     """
     kinds = {"feedback": "thumbs", "rating": "rating", "correction": "correction"}
     rows = []
-    for name, value in votes.items():
+    for name, value in inline.items():
         if value is None or value == "":
             continue
         values = {
@@ -131,37 +127,10 @@ def _target(record: dict[str, Any]) -> Row:
 
 def _judgement(kind: str, value: Any, record: dict[str, Any]) -> Row:
     if kind == "thumbs":
-        return {"polarity": _thumb(value), "score_label": to_text(value) or str(value).lower()}
+        return votes.thumb(value)
     if kind == "rating":
-        return _rating(value, record)
-    text = value if isinstance(value, str) else None
-    if not text or not text.strip():
-        raise BadLine("a correction without text")
-    return {"text": text, "polarity": -1}
-
-
-def _thumb(value: Any) -> int:
-    word = str(value).strip().lower()
-    word = word.removesuffix(".0")
-    if word in _UP:
-        return 1
-    if word in _DOWN:
-        return -1
-    raise BadLine("a thumb that is neither up nor down")
-
-
-def _rating(value: Any, record: dict[str, Any]) -> Row:
-    score = to_number(value)
-    if score is None:
-        raise BadLine("a rating that is no number")
-    low, high = to_number(record.get("scale_min")), to_number(record.get("scale_max"))
-    polarity = None
-    if low is not None and high is not None and high > low:
-        if not low <= score <= high:
-            raise BadLine("a rating outside its scale")
-        share = (score - low) / (high - low)
-        polarity = 1 if share > 0.625 else -1 if share < 0.375 else 0
-    return {"score_value": score, "scale_min": low, "scale_max": high, "polarity": polarity}
+        return votes.rating(value, record.get("scale_min"), record.get("scale_max"))
+    return votes.correction(value)
 
 
 def _comparison(record: dict[str, Any]) -> Row:

@@ -23,9 +23,13 @@ Message = dict[str, Any]
 class IngestSummary:
     """What became of every line that was read.
 
-    `n_lines = n_blank + n_kept + n_duplicates + n_feedback + n_feedback_duplicates + n_rejected`
-    holds for every source whose record makes one row; `n_extra_rows` counts the further rows of
-    records that hold several responses (or a row and its feedback).
+    A line is a line of JSON, a row of a table or an element of an array. Always
+    `n_lines = n_blank + n_kept + n_duplicates + n_feedback + n_feedback_duplicates + n_parts +
+    n_skipped + n_rejected`. Beyond the first row of a record, `n_extra_rows` counts its further
+    responses and votes, and what was put together from parts; `n_replaced` the stored rows that
+    gave way to a newer or fuller record; `n_conflicts` the rows kept beside one of the same id;
+    `n_implicit` what was mined from users' next messages. `columns_filled` counts, for a dry run's
+    sample, per format the rows and how many of them fill each column.
     """
 
     n_lines: int
@@ -36,9 +40,18 @@ class IngestSummary:
     n_feedback_duplicates: int
     n_feedback_linked: int
     n_feedback_orphans: int
+    n_parts: int
+    n_skipped: int
     n_rejected: int
     n_extra_rows: int
+    n_replaced: int
+    n_conflicts: int
+    n_implicit: int
+    skipped_by_reason: dict[str, int]
     rejected_by_reason: dict[str, int]
+    redacted_by_type: dict[str, int]
+    format_reasons: dict[str, str]
+    columns_filled: dict[str, dict[str, int]]
     n_lines_by_format: dict[str, int]
     first_time: datetime | None
     last_time: datetime | None

@@ -17,7 +17,7 @@ MapOption = Annotated[
 ]
 FormatOption = Annotated[
     str | None,
-    typer.Option("--format", help="openai_chat, messages, flat or feedback; seen by itself."),
+    typer.Option("--format", help="Name of the format (docs/formats.md); seen by itself."),
 ]
 DateOption = Annotated[
     str | None,
@@ -27,6 +27,23 @@ RejectOption = Annotated[
     float,
     typer.Option("--max-reject-rate", min=0.0, max=1.0, help="Share of bad lines to accept."),
 ]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Of text that is not UTF-8, e.g. cp1252."),
+]
+RedactOption = Annotated[
+    str,
+    typer.Option(
+        "--redact",
+        envvar="LOOPLLM_REDACT",
+        help="What to mask before storing: off, secrets, basic or presidio (docs/privacy.md).",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Decoding processes; chosen by size and cores."),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at any bad record.")]
 WaitOption = Annotated[
     float, typer.Option("--lock-wait", min=0.0, help="Seconds to wait for another writer.")
 ]
@@ -35,22 +52,29 @@ WaitOption = Annotated[
 @guarded
 def ingest(
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, or - for stdin.", metavar="PATH...")
+        list[str],
+        typer.Argument(help="Files, folders, patterns, or - for stdin.", metavar="PATH..."),
     ],
     project: opt.ProjectOption = Path(),
     map_file: MapOption = None,
     only_format: FormatOption = None,
     date_format: DateOption = None,
+    encoding: EncodingOption = None,
+    redact: RedactOption = "secrets",
     max_reject_rate: RejectOption = 0.05,
-    lock_wait: WaitOption = 60.0,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Store nothing.")] = False,
+    strict: StrictOption = False,
+    jobs: JobsOption = None,
+    lock_wait: WaitOption = 600.0,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Show what a sample gives; store nothing.")
+    ] = False,
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
     """Read exported logs and feedback into the store, each row once.
 
-    JSON Lines (plain or gzip) of flat records, messages, OpenAI request/response pairs, and
-    feedback. What cannot be read is kept in .loopllm/rejects with its line and reason.
+    Exports of any known tool (docs/formats.md) as JSON, JSON Lines, CSV or Parquet, plain or
+    compressed. What cannot be read is kept in .loopllm/rejects with its line and reason.
     """
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_ingest
@@ -64,10 +88,13 @@ def ingest(
         mapping=read_mapping(map_file) if map_file else PLAIN,
         only_format=only_format,
         date_format=date_format,
-        max_reject_rate=max_reject_rate,
+        encoding=encoding,
+        redact=redact,
+        max_reject_rate=0.0 if strict else max_reject_rate,
+        n_processes=jobs,
         lock_wait_s=lock_wait,
         dry_run=dry_run,
-        on_progress=lambda path, n: progress.show(f"{Path(path).name}: {n:,} lines"),
+        on_progress=lambda path, n, total: progress.show(_progress_words(path, n, total)),
     )
     try:
         summary = run_ingest(Project(project), paths, options)
@@ -79,3 +106,10 @@ def ingest(
     write_ingest(stdout(), summary)
     if not dry_run:
         remark("next: loopllm baseline create v1", quiet=quiet)
+
+
+def _progress_words(path: str, n_bytes: int, n_bytes_total: int) -> str:
+    read = f"{Path(path).name}: {n_bytes / 1e6:,.0f}"
+    if not n_bytes_total:
+        return f"{read} MB"
+    return f"{read} of {n_bytes_total / 1e6:,.0f} MB, {n_bytes / n_bytes_total:.0%}"

@@ -14,6 +14,7 @@ from loopllm_cli.render import numbers
 from loopllm_cli.render.clean import clean_text
 from loopllm_cli.render.text_layout import LABEL, emit, labelled, table, width_of
 
+_MAX_REASONS = 8
 StatusRow = tuple[str, str, datetime | None]
 """What it is, what there is to say of it, and when that was."""
 
@@ -24,14 +25,64 @@ def write_ingest(console: Console, result: IngestSummary) -> None:
     verb = "would read" if result.dry_run else "read"
     lines = labelled(verb, _read_parts(result), width, between="   ")
     lines += _ledger(result, width)
-    formats = sorted(result.n_lines_by_format.items(), key=lambda item: (-item[1], item[0]))
-    if formats:
-        said = [f"{clean_text(name, 40)} {n:,}" for name, n in formats]
-        lines += labelled("formats", said, width)
+    lines += _formats(result, width)
+    lines += _beyond_the_ledger(result, width)
+    for name, filled in sorted(result.columns_filled.items()):
+        lines += _columns(name, filled, width)
     if result.n_sources_unchanged:
         same = numbers.count(result.n_sources_unchanged, "source")
         lines += labelled("unchanged", [f"{same} read before and skipped"], width)
     emit(console, lines)
+
+
+def _formats(result: IngestSummary, width: int) -> list[Text]:
+    """Say which formats were seen, and by what."""
+    formats = sorted(result.n_lines_by_format.items(), key=lambda item: (-item[1], item[0]))
+    said = []
+    for name, n in formats:
+        reason = result.format_reasons.get(name)
+        seen_by = f" (has {clean_text(reason, 60)})" if reason else ""
+        said.append(f"{clean_text(name, 40)} {n:,}{seen_by}")
+    return labelled("formats", said, width) if said else []
+
+
+def _beyond_the_ledger(result: IngestSummary, width: int) -> list[Text]:
+    """Say what was masked, mined, replaced and kept twice."""
+    lines: list[Text] = []
+    if result.redacted_by_type:
+        hits = [f"{clean_text(kind, 24)} {n:,}" for kind, n in result.redacted_by_type.items()]
+        lines += labelled("masked", hits, width)
+    if result.n_implicit:
+        lines += labelled("implicit", [f"{result.n_implicit:,} signs in users' next turns"], width)
+    if result.n_replaced:
+        lines += labelled("replaced", [f"{result.n_replaced:,} by newer or fuller ones"], width)
+    if result.n_conflicts:
+        twice = f"{result.n_conflicts:,} ids with two contents; both are kept"
+        lines += labelled("conflicts", [twice], width)
+    return lines
+
+
+def _columns(name: str, filled: Mapping[str, int], width: int) -> list[Text]:
+    """Say which columns a sample of one format fills, fullest first."""
+    n_rows = max(filled.get("rows", 0), 1)
+    shares = [
+        (count / n_rows, column)
+        for column, count in filled.items()
+        if count and column not in _OF_EVERY_ROW
+    ]
+    shares.sort(key=lambda entry: (-entry[0], entry[1]))
+    said = [f"{column} {share:.0%}" for share, column in shares]
+    return [
+        *labelled("fills", [f"{clean_text(name, 40)}, {n_rows:,} rows:"], width),
+        *labelled("", said, width),
+    ]
+
+
+_OF_EVERY_ROW = {
+    *("rows", "interaction_id", "content_digest", "source_format", "source_path", "source_line"),
+    *("ingest_id", "schema_version", "time_basis", "choice_index", "content_state", "redaction"),
+    *("context_hash", "prompt_hash", "response_hash"),
+}
 
 
 def _read_parts(result: IngestSummary) -> list[str]:
@@ -56,6 +107,8 @@ def _ledger(result: IngestSummary, width: int) -> list[Text]:
         linked.append(f"{result.n_feedback_orphans:,} waiting for their response")
     reasons = sorted(result.rejected_by_reason.items(), key=lambda item: (-item[1], item[0]))
     rejected = [f"{n:,} {clean_text(reason, 48)}" for reason, n in reasons]
+    others = sorted(result.skipped_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    skipped = [f"{n:,} {clean_text(reason, 48)}" for reason, n in others[:_MAX_REASONS]]
     if result.n_rejected and result.rejects_path:
         rejected.append(clean_text(result.rejects_path))
     entries: list[tuple[str, int, list[str]]] = [
@@ -63,6 +116,8 @@ def _ledger(result: IngestSummary, width: int) -> list[Text]:
         ("duplicate", result.n_duplicates, ["already in the store"]),
         ("feedback", result.n_feedback, linked),
         ("feedback again", result.n_feedback_duplicates, ["already in the store"]),
+        ("parts", result.n_parts, ["put together with others of their group"]),
+        ("skipped", result.n_skipped, skipped),
         ("rejected", result.n_rejected, rejected),
         ("blank", result.n_blank, []),
     ]

@@ -6,6 +6,7 @@ Every alias is explicit; what is not named here is kept in `attributes_json`, ne
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -60,6 +61,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read from records that have the same keys: made once, used for all of them.
+
+    `fields` holds (name, keys to look under in turn) for what the records may have.
+    """
+
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """Which key of a record holds which field.
 
@@ -68,6 +79,7 @@ class Mapping:
 
     columns: dict[str, str] = field(default_factory=dict)
     date_format: str | None = None
+    _plans: dict[tuple[str, ...], Plan] = field(default_factory=dict, compare=False, repr=False)
 
     def find(self, record: dict[str, Any], name: str) -> tuple[str | None, Any]:
         """Return the key that holds a field and its value; (None, None) where it is missing."""
@@ -82,6 +94,22 @@ class Mapping:
     def get(self, record: dict[str, Any], name: str) -> Any:
         """Return a field's value, None where it is missing."""
         return self.find(record, name)[1]
+
+    def plan(self, record: dict[str, Any]) -> Plan:
+        """Return what to read from a record with these keys."""
+        keys = tuple(record)
+        plan = self._plans.get(keys)
+        if plan is None:
+            fields = []
+            for name, aliases in ALIASES.items():
+                mapped = self.columns.get(name)
+                there = (mapped,) if mapped else tuple(key for key in aliases if key in record)
+                if there:
+                    fields.append((name, there))
+            plan = Plan(tuple(fields))
+            if len(self._plans) < _MAX_PLANS:
+                self._plans[keys] = plan
+        return plan
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -116,36 +144,23 @@ PLAIN = Mapping()
 
 
 def common_values(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> Row:
-    """Read the columns that any record may carry beside its messages."""
+    """Read the columns that any record may carry beside its messages; None where missing.
 
-    def get(name: str) -> Any:
-        return mapping.get(record, name)
-
-    duration_ms, first_chunk_ms = to_number(get("duration_ms")), to_number(get("first_chunk_ms"))
-    return {
-        "request_time": to_time(get("request_time"), origin.date_format),
-        "duration_s": _seconds(to_number(get("duration_s")), duration_ms),
-        "time_to_first_chunk_s": _seconds(to_number(get("first_chunk_s")), first_chunk_ms),
-        "conversation_id": to_text(get("conversation_id")),
-        "turn_index": to_count(get("turn_index")),
-        "trace_id": to_text(get("trace_id")),
-        "span_id": to_text(get("span_id")),
-        "request_id": to_text(get("request_id")),
-        "response_id": to_text(get("response_id")),
-        "user_id": to_text(get("user_id")),
-        "request_model": to_text(get("request_model")),
-        "response_model": to_text(get("model")),
-        "prompt_name": to_text(get("prompt_name")),
-        "prompt_version": to_text(get("prompt_version")),
-        "deployment_environment": to_text(get("environment")),
-        "input_tokens": to_count(get("input_tokens")),
-        "output_tokens": to_count(get("output_tokens")),
-        "cost_usd": to_number(get("cost_usd")),
-        "request_temperature": to_number(get("temperature")),
-        "http_status": to_count(get("http_status")),
-        "reference_answer": to_text(get("reference_answer")),
-        "error_type": to_error(get("error_type")),
-    }
+    Raises:
+        BadLine: a date has two readings.
+    """
+    values = dict(_NOTHING)
+    for name, keys in mapping.plan(record).fields:
+        read = _READERS.get(name)
+        if read is None:
+            continue
+        found = _first(record, keys)
+        if found is not None:
+            column = _COLUMNS.get(name, name)
+            value = read(found[1]) if read is not to_time else to_time(found[1], origin.date_format)
+            if value is not None and values[column] is None:
+                values[column] = value
+    return values
 
 
 def leftovers(
@@ -158,15 +173,36 @@ def leftovers(
         values: the columns that were read; a field that gave none of them is left over.
     """
     read = set(used)
-    for name in ALIASES:
+    for name, keys in mapping.plan(record).fields:
         column = _COLUMNS.get(name, name)
-        key = mapping.find(record, name)[0]
-        if key and (column not in values or values[column] is not None):
-            read.add(key if key in record else key.split(".")[0])
+        if column not in values or values[column] is not None:
+            found = _first(record, keys)
+            if found is not None:
+                read.add(found[0] if found[0] in record else found[0].split(".")[0])
     rest = {key: value for key, value in record.items() if key not in read}
     return to_json(rest) if rest else None
 
 
+def _first(record: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, Any] | None:
+    """Return the first key that holds something, with what it holds."""
+    for key in keys:
+        value = record[key] if key in record else get_path(record, key)
+        if value is not None:
+            return key, value
+    return None
+
+
+def _milliseconds(value: Any) -> float | None:
+    number = to_number(value)
+    return None if number is None else _seconds(number / 1000)
+
+
+def _seconds(value: Any) -> float | None:
+    number = to_number(value)
+    return number if number is not None and number >= 0 else None
+
+
+_MAX_PLANS = 4096
 _COLUMNS = {
     "model": "response_model",
     "environment": "deployment_environment",
@@ -175,8 +211,26 @@ _COLUMNS = {
     "first_chunk_s": "time_to_first_chunk_s",
     "first_chunk_ms": "time_to_first_chunk_s",
 }
-
-
-def _seconds(seconds: float | None, milliseconds: float | None) -> float | None:
-    value = milliseconds / 1000 if seconds is None and milliseconds is not None else seconds
-    return value if value is not None and value >= 0 else None
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "request_time": to_time,
+    "duration_s": _seconds,
+    "duration_ms": _milliseconds,
+    "first_chunk_s": _seconds,
+    "first_chunk_ms": _milliseconds,
+    "turn_index": to_count,
+    "input_tokens": to_count,
+    "output_tokens": to_count,
+    "http_status": to_count,
+    "cost_usd": to_number,
+    "temperature": to_number,
+    "error_type": to_error,
+    **dict.fromkeys(
+        (
+            *("conversation_id", "trace_id", "span_id", "request_id", "response_id", "user_id"),
+            *("request_model", "model", "prompt_name", "prompt_version", "environment"),
+            "reference_answer",
+        ),
+        to_text,
+    ),
+}
+_NOTHING: Row = dict.fromkeys(_COLUMNS.get(name, name) for name in _READERS)

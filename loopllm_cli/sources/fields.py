@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import math
 import re
@@ -42,7 +43,7 @@ def get_path(record: dict[str, Any], path: str) -> Any:
 
 def to_text(value: Any) -> str | None:
     """Read a text or an id; numbers become their digits, everything else is missing."""
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -65,10 +66,17 @@ def to_number(value: Any) -> float | None:
 
     A comma counts only where it groups thousands: "0,5" is missing rather than 5.
     """
-    if isinstance(value, bool) or value is None:
+    kind = type(value)
+    if kind is int or kind is float:
+        return _finite(value)
+    if value is None or kind is bool:
         return None
-    if isinstance(value, str) and _GROUPED.fullmatch(value.strip()):
+    if kind is str and _GROUPED.fullmatch(value.strip()):
         value = value.replace(",", "")
+    return _finite(value)
+
+
+def _finite(value: Any) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -78,6 +86,10 @@ def to_number(value: Any) -> float | None:
 
 def to_count(value: Any) -> int | None:
     """Read a non-negative whole number that fits the store."""
+    if type(value) is int:
+        return value if 0 <= value < _INT64 else None
+    if value is None:
+        return None
     number = to_number(value)
     if number is None or number < 0 or number != int(number) or number >= _INT64:
         return None
@@ -207,3 +219,58 @@ def to_hex_id(value: Any) -> str | None:
 
 
 _HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
+
+
+def from_python_repr(value: Any) -> Any:
+    """Undo Python's `repr` of dicts and lists, which some exporters write into CSV cells.
+
+    A text that is no such literal, has more than 1 MB or more than 100 levels comes back as it is.
+    Nothing is executed: only brackets, strings, numbers, None, True and False are read at all.
+
+    Example:
+        >>> from_python_repr("{'a': None, 'b': (1, True)}")
+        {'a': None, 'b': [1, True]}
+    """
+    if not isinstance(value, str) or value[:1] not in ("{", "[", "(") or len(value) > _MAX_REPR:
+        return value
+    bare = _LITERAL_TEXT.sub("0", value)
+    if _LITERAL.fullmatch(bare) is None or _levels(bare) > _MAX_REPR_LEVELS:
+        return value
+    try:
+        return _plain_literal(ast.literal_eval(value))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return value
+
+
+_MAX_REPR = 1 << 20
+_MAX_REPR_LEVELS = 100
+# A text that is never closed runs to the end, so that the search stays linear.
+_LITERAL_TEXT = re.compile(
+    r"""b?(?:'(?:[^'\\]|\\.)*(?:'|\Z)|"(?:[^"\\]|\\.)*(?:"|\Z))""", re.DOTALL
+)
+_LITERAL = re.compile(r"(?:[\s,:{}\[\]()]|None|True|False|-?\d[\d.]*+(?:e[+-]?\d++)?+)*+")
+
+
+def _levels(text: str) -> int:
+    depth = deepest = 0
+    for char in text:
+        if char in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in ")]}":
+            depth -= 1
+    return deepest
+
+
+def _plain_literal(value: Any) -> Any:
+    """Turn what a literal may hold into what JSON may hold."""
+    if isinstance(value, dict):
+        return {str(_plain_literal(key)): _plain_literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain_literal(item) for item in value]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return whole.replace("\x00", "\ufffd")
+    return value

@@ -1,41 +1,28 @@
-"""Bytes to records: lines, compression, and JSON with the repairs that real exports need.
+"""One line to one record: JSON with the repairs that real exports need.
 
-Lines are split on the newline byte only: text functions also split on U+2028 and friends, which
-are legal inside JSON strings and occur in real model answers.
+orjson is the fast path. What it refuses goes through the standard library: NaN becomes null,
+lone surrogates become U+FFFD, raw control characters stay, integers beyond 64 bits stay exact.
+Python's own notation is read as a last resort, as literals and never as code.
 """
 
 from __future__ import annotations
 
-import gzip
+import ast
 import hashlib
 import json
 import math
-import sys
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+import re
+from typing import Any
 
 import orjson
 
-from loopllm_cli.errors import DataError, UnknownFormat, UsageError
-
-STDIN = "-"
-MAX_LINE_BYTES = 64 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
-_GZIP_MAGIC = b"\x1f\x8b"
-_REFUSED_MAGIC = {
-    b"PAR1": "a Parquet file",
-    b"PK\x03\x04": "a zip archive",
-    b"SQLite": "an SQLite database",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+MAX_RECORD_BYTES = 32 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+NOTHING = b" \t\r\n\x0b\x0c\x00"  # NUL: what crashed writers leave
 _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 digits
+_MAX_LITERAL_BYTES = 1024 * 1024
+_BLOB = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=]{4096,})")
+_PREFIXED = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class BadLine(Exception):
@@ -55,127 +42,30 @@ def unreadable(head: bytes, reason: str) -> UnreadableLine:
     return line
 
 
-def expand_paths(paths: list[str]) -> list[str]:
-    """Turn files, folders and `-` into a sorted list of files to read.
-
-    Hidden files and folders below a folder are left out: the project's own state, with its
-    rejects, is one of them.
-
-    Raises:
-        UsageError: a path does not exist.
-        DataError: a folder holds no JSON Lines file.
-    """
-    files: list[str] = []
-    for given in paths:
-        path = Path(given)
-        if given == STDIN or path.is_file() or path.is_fifo():
-            files.append(given)
-        elif path.is_dir():
-            found = sorted(str(p) for p in path.rglob("*") if _is_export(p, path))
-            if not found:
-                raise DataError(
-                    f"no .jsonl or .jsonl.gz file below {path}", "name the files themselves"
-                )
-            files.extend(found)
-        else:
-            raise UsageError(f"no such file: {given}", "check the path")
-    return list(dict.fromkeys(files))
-
-
-def _is_export(path: Path, below: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(below).parts)
-    return not hidden and path.name.endswith(_SUFFIXES) and path.is_file()
-
-
-def file_digest(path: str) -> str | None:
-    """Return a digest of a file's bytes, which names its content in the store's history.
-
-    Returns:
-        None for stdin and pipes, which can be read only once.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    if path == STDIN or not Path(path).is_file():
-        return None
-    with _open(path) as stream:
-        try:
-            return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-        except OSError as error:
-            raise _cannot_read(path, error) from error
-
-
-def iter_lines(path: str) -> Iterator[tuple[int, bytes]]:
-    """Yield each line's number (from 1) and its bytes, without line end; gzip is seen by itself.
-
-    A gzip stream that ends in mid-air yields what could be read, then one last line of its own
-    that no decoder accepts, so that the loss shows in the rejects. A line beyond the limit is
-    one such line, too.
-
-    Raises:
-        UnknownFormat: the file is of a kind that is not JSON Lines.
-        DataError: the file cannot be read.
-    """
-    raw: IO[bytes] = sys.stdin.buffer if path == STDIN else _open(path)
-    with raw:
-        stream = _unpack(raw, path)
-        number = 0
-        try:
-            while line := stream.readline(MAX_LINE_BYTES):
-                number += 1
-                if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-                    _skip_line(stream)
-                    limit = f"line longer than {MAX_LINE_BYTES >> 20} MiB"
-                    yield number, unreadable(line[:1024], limit)
-                else:
-                    # Concatenated parts bring their byte order marks along.
-                    yield number, line.rstrip(b"\r\n").removeprefix(_BOM)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            yield number + 1, unreadable(b"<gzip>", "the gzip stream ends or breaks here")
-        except OSError as error:
-            raise _cannot_read(path, error) from error
-
-
-def _skip_line(stream: IO[bytes]) -> None:
-    while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-        pass
-
-
-def _open(path: str) -> IO[bytes]:
-    try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise _cannot_read(path, error) from error
-
-
-def _cannot_read(path: str, error: OSError) -> DataError:
-    return DataError(f"cannot read {path} ({error.strerror or error})", "check the file")
-
-
-def _unpack(raw: IO[bytes], path: str) -> IO[bytes]:
-    head = raw.peek(8)[:8] if hasattr(raw, "peek") else b""
-    for magic, what in _REFUSED_MAGIC.items():
-        if head.startswith(magic):
-            raise UnknownFormat(
-                f"{path} is {what}, not JSON Lines",
-                "export JSON Lines (.jsonl or .jsonl.gz), or convert it first",
-            )
-    if head.startswith(_GZIP_MAGIC):
-        return gzip.open(raw, "rb")  # type: ignore[return-value]
-    return raw
+def is_blank(line: bytes) -> bool:
+    """Return whether a line holds nothing to read: space, NUL, or an event stream's marks."""
+    if line[:1] == b"{":
+        return False
+    line = line.strip(NOTHING)
+    if not line or line == b"data: [DONE]" or line == b"data:[DONE]":
+        return True
+    return line.startswith(_PREFIXED) and not line.startswith(b"data:")
 
 
 def parse_record(line: bytes) -> dict[str, Any]:
     """Parse one line into an object, repairing what exporters are known to get wrong.
 
-    orjson is the fast path. NaN, lone surrogates, raw control characters and integers beyond 64
-    bits go through the standard library: they come out as null, U+FFFD, themselves, and exact.
+    Pictures and sounds written into the text as base64 become `blob:<type>:<sha256>:<bytes>`.
 
     Raises:
         BadLine: the line is no JSON object.
     """
     if isinstance(line, UnreadableLine):
         raise BadLine(line.reason)
+    if len(line) > 4096 and b";base64," in line:
+        line = _BLOB.sub(_blob, line)
+    if len(line) > MAX_RECORD_BYTES:
+        raise BadLine(f"a record of more than {MAX_RECORD_BYTES >> 20} MiB of text")
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -188,19 +78,27 @@ def parse_record(line: bytes) -> dict[str, Any]:
     return record
 
 
+def _blob(found: re.Match[bytes]) -> bytes:
+    """Name an embedded file by type, digest and size instead of keeping it."""
+    content = found[2]
+    sha = hashlib.sha256(content).hexdigest()[:32].encode()
+    return b"blob:%s:%s:%d" % (found[1] or b"unknown", sha, len(content) * 3 // 4)
+
+
 def _has_rounded(record: Any) -> bool:
     """Return whether orjson may have rounded an integer, which could be an id."""
     if not isinstance(record, dict):
         return False
-    return any(
-        _is_big(value)
-        or (isinstance(value, dict) and any(_is_big(inner) for inner in value.values()))
-        for value in record.values()
-    )
-
-
-def _is_big(value: Any) -> bool:
-    return isinstance(value, float) and abs(value) >= 2**63
+    for value in record.values():
+        kind = type(value)
+        if kind is float:
+            if abs(value) >= 2**63:
+                return True
+        elif kind is dict and any(
+            type(inner) is float and abs(inner) >= 2**63 for inner in value.values()
+        ):
+            return True
+    return False
 
 
 def _parse_leniently(line: bytes) -> Any:
@@ -208,6 +106,9 @@ def _parse_leniently(line: bytes) -> Any:
     text = line.strip(b"\x00").decode("utf-8", errors="replace")
     if "\x00" in text:
         raise BadLine("NUL bytes inside")
+    text = text.removeprefix("\ufeff")
+    if text.startswith("data:"):
+        text = text[5:]
     try:
         value = json.loads(
             text,
@@ -216,11 +117,31 @@ def _parse_leniently(line: bytes) -> Any:
             parse_float=_finite,
             parse_int=_whole,
         )
-        return _storable(value)
     except json.JSONDecodeError:
-        raise BadLine("invalid JSON") from None
+        value = from_python_repr(text)
+        if value is None:
+            raise BadLine("invalid JSON") from None
     except RecursionError:
         raise BadLine("nested too deeply") from None
+    try:
+        return _storable(value)
+    except RecursionError:
+        raise BadLine("nested too deeply") from None
+
+
+def from_python_repr(text: str) -> Any:
+    """Read a dict or list in Python's own notation; None where it is none.
+
+    Some exporters write `str(record)`. Only literals are read, never code; at most 1 MB.
+    """
+    text = text.strip()
+    if text[:1] not in ("{", "[") or "'" not in text or len(text) > _MAX_LITERAL_BYTES:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return value if isinstance(value, dict | list) else None
 
 
 def _finite(digits: str) -> float | None:
@@ -243,21 +164,10 @@ def _storable(value: Any) -> Any:
         return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_storable(item) for item in value]
+    if isinstance(value, tuple | set | frozenset):
+        return [_storable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes | complex) or value is Ellipsis:
+        return str(value)
     return value
-
-
-def iter_records(path: str) -> Iterator[dict[str, Any]]:
-    """Yield a file's records."""
-    if path.endswith(".csv"):
-        import csv
-
-        with Path(path).open(newline="", encoding="utf-8") as stream:
-            yield from csv.DictReader(stream)
-        return
-    if path.endswith(".json"):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        yield from content if isinstance(content, list) else [content]
-        return
-    for _, line in iter_lines(path):
-        if line.strip():
-            yield parse_record(line)

@@ -114,9 +114,15 @@ def normalise(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     text = text.strip()
-    if " \n" in text or "\t\n" in text or "\r\n" in text:
-        return "\n".join(line.rstrip() for line in text.split("\n"))
-    return text
+    if "\n" not in text:
+        return text
+    return "\n".join([line.rstrip() for line in text.split("\n")])
+
+
+def text_hash(text: str) -> str:
+    """Return 128 bits of BLAKE2b over a normalised text, as hex: equal for equal answers."""
+    normal = normalise(text).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(normal, digest_size=16).hexdigest()
 
 
 def safe_id(value: str | None) -> str | None:
@@ -177,13 +183,14 @@ def interaction(
     user_id = get("user_id")
     if user_id is not None:
         row["user_id"] = origin.hash_user(user_id) if origin.hash_user else safe_id(user_id)
-    prompt = text_of(inputs, "user") if inputs else None
+    prompt = None
     if inputs:
+        prompt = text_of(inputs, "user")
         row["input_messages"] = to_json(inputs)
+        if prompt is not None:
+            row["prompt_text"] = prompt
+            row["prompt_hash"] = text_hash(prompt)
         row["context_hash"] = _context_hash(inputs, get("tool_definitions"))
-    if prompt is not None:
-        row["prompt_text"] = prompt
-        row["prompt_hash"] = digest(normalise(prompt))
     response = None
     if output:
         response = _add_output(row, output)
@@ -202,8 +209,13 @@ def interaction(
         row["content_state"] = _content_state(inputs, output, prompt, response)
     if get("is_visible") is None and output:
         row["is_visible"] = bool(response) and not row["n_tool_calls"]
+    # A plain answer is known by its hash already; only richer ones are hashed in full.
+    said = get("response_hash") if output and len(output["parts"]) == 1 else None
     row["content_digest"] = digest(
-        get("context_hash"), get("output_messages"), get("response_model"), get("error_type")
+        get("context_hash"),
+        said or get("output_messages"),
+        get("response_model"),
+        get("error_type"),
     )
     if native_id is None:
         native_id = digest(
@@ -225,7 +237,7 @@ def _add_output(row: Row, output: Message) -> str | None:
     row["output_messages"] = to_json([output])
     row["response_text"] = response if response is not None else ""
     if response is not None:
-        row["response_hash"] = digest(normalise(response))
+        row["response_hash"] = text_hash(response)
     row["n_tool_calls"] = 0
     if len(parts) == 1 and response is not None:
         return response
@@ -302,7 +314,7 @@ def _context_hash(inputs: list[Message], tools: str | None) -> str:
         {
             **message,
             "parts": [
-                {**p, "content": normalise(p["content"])}
+                {**p, "content": text_hash(p["content"])}
                 if isinstance(p.get("content"), str)
                 else p
                 for p in message["parts"]

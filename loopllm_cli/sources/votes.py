@@ -22,7 +22,11 @@ _DOWN = {
 }
 # A score of 0 or 1 is a thumb only where its name says so, or its type does.
 _THUMB_NAMES = ("thumb", "user-feedback", "user_feedback", "user feedback", "user_score", "like")
-_NOT_WORDS = {"1", "0", "-1", "+1", "true", "false", "yes", "no", "good", "bad"}
+# Words that say something of anything; only thumbs as such are thumbs under any name.
+_NOT_WORDS = {
+    *("1", "0", "-1", "+1", "true", "false", "yes", "no", "good", "bad"),
+    *("positive", "negative", "up", "down"),
+}
 
 
 def thumb(value: Any) -> Row:
@@ -85,11 +89,11 @@ def score(
     """
     number = float(value) if isinstance(value, bool) else to_number(value)
     word = to_text(label)
-    if word is not None and word.strip().lower() not in _NOT_WORDS:
+    named = name is not None and any(part in name.lower() for part in _THUMB_NAMES)
+    if word is not None and (named or word.strip().lower() not in _NOT_WORDS):
         polarity = _thumb_polarity(word)
         if polarity is not None:
             return "thumbs", {"polarity": polarity, "score_label": word, "score_value": number}
-    named = name is not None and any(part in name.lower() for part in _THUMB_NAMES)
     if (named or is_boolean) and number in (0.0, 1.0, -1.0):
         up = number == 1.0
         return "thumbs", {

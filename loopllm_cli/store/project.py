@@ -34,6 +34,11 @@ class Project:
         """The Delta table of feedback."""
         return self.home / "feedback"
 
+    @property
+    def parts(self) -> Path:
+        """The Delta table of pieces that are put together once their group is there."""
+        return self.home / "parts"
+
     def folder(self, name: str) -> Path:
         """Return a sub-folder by name, made if needed.
 

@@ -1,7 +1,7 @@
-"""Read from and append to the Delta tables.
+"""Read from and write to the Delta tables.
 
-Delta Lake gives atomic appends (a killed writer leaves no half commit) and plain Parquet files
-that Spark, DuckDB, Polars or pandas open as they are.
+Delta Lake gives atomic commits (a killed writer leaves no half commit) and plain Parquet files
+that Spark, DuckDB, Polars or pandas open as they are, on a disk or in an object store.
 
 Source: https://delta-io.github.io/delta-rs/
 """
@@ -9,73 +9,152 @@ Source: https://delta-io.github.io/delta-rs/
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    QueryBuilder,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from loopllm_cli.errors import ConfigError, StoreUnavailable
 
+Location = Path | str
+"""A folder, or the URL of one in an object store."""
 
-def open_table(path: Path) -> DeltaTable | None:
+_WRITER = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=65_536)
+
+
+def uri_of(location: Location) -> str:
+    """Return a location in the form that the engine takes."""
+    return str(location.absolute()) if isinstance(location, Path) else location
+
+
+def open_table(location: Location) -> DeltaTable | None:
     """Open a table, or return None where none has been written yet.
 
     Raises:
         StoreUnavailable: the table is there but cannot be read.
     """
     try:
-        return DeltaTable(path.absolute())
+        return DeltaTable(uri_of(location))
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(location, error) from error
 
 
-def append(path: Path, rows: pa.Table, *, app_id: str | None = None) -> None:
+def append(location: Location, rows: pa.Table, *, app_ids: Sequence[str] = ()) -> None:
     """Append rows in one atomic commit.
 
     Args:
-        app_id: when given, the commit also records that this content is in the table
-            (a Delta application transaction), see `has_transaction`.
+        app_ids: the commit also records that these contents are in the table (Delta application
+            transactions), see `has_transaction`.
 
     Raises:
         StoreUnavailable: the disk is full or the table cannot be written.
     """
-    commit = CommitProperties(app_transactions=[Transaction(app_id, 1)]) if app_id else None
+    marks = [Transaction(app_id, 1) for app_id in app_ids]
     try:
-        write_deltalake(path.absolute(), rows, mode="append", commit_properties=commit)
+        write_deltalake(
+            uri_of(location),
+            rows,
+            mode="append",
+            schema_mode="merge",
+            writer_properties=_WRITER,
+            commit_properties=CommitProperties(app_transactions=marks) if marks else None,
+        )
     except (DeltaError, OSError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        raise StoreUnavailable(
-            f"cannot write to the table at {path} ({'disk full' if full else _said(error)})",
-            "free some space and run the command again: nothing is half written",
-        ) from error
+        raise _unwritable(location, error) from error
 
 
-def has_transaction(path: Path, app_id: str) -> bool:
+def replace(location: Location, rows: pa.Table, key: str) -> None:
+    """Put rows in the place of those with the same key, in one atomic commit.
+
+    Raises:
+        StoreUnavailable: the disk is full or the table cannot be written.
+    """
+    table = open_table(location)
+    if table is None:
+        append(location, rows)
+        return
+    try:
+        table.merge(
+            rows,
+            predicate=f"t.{key} = s.{key}",
+            source_alias="s",
+            target_alias="t",
+            writer_properties=_WRITER,
+        ).when_matched_update_all().execute()
+    except (DeltaError, OSError) as error:
+        raise _unwritable(location, error) from error
+
+
+def _unwritable(location: Location, error: Exception) -> StoreUnavailable:
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    return StoreUnavailable(
+        f"cannot write to the table at {location} ({'disk full' if full else _said(error)})",
+        "free some space and run the command again: nothing is half written",
+    )
+
+
+def has_transaction(location: Location, app_id: str) -> bool:
     """Return whether a commit has recorded this content before."""
-    table = open_table(path)
+    table = open_table(location)
     return table is not None and table.transaction_version(app_id) is not None
 
 
-def select(path: Path, sql: str) -> pa.Table | None:
+def select(location: Location, sql: str, **others: Location) -> pa.Table | None:
     """Run one SELECT over a table, which the query calls `rows`; None where no table exists.
+
+    Args:
+        others: further tables that the query joins, by the names it gives them.
 
     Raises:
         ConfigError: the query is not valid for this table.
         StoreUnavailable: the table's files are missing or damaged.
     """
-    table = open_table(path)
-    if table is None:
+    batches = iter_select(location, sql, **others)
+    schema = next(batches, None)
+    if schema is None:
         return None
+    assert isinstance(schema, pa.Schema)
+    return _as_plain_strings(pa.Table.from_batches(batches, schema))
+
+
+def iter_select(
+    location: Location, sql: str, **others: Location
+) -> Iterator[pa.Schema | pa.RecordBatch]:
+    """Run one SELECT like `select`, and yield its schema, then its batches as they come.
+
+    Nothing is yielded where the table, or one of the others, does not exist.
+
+    Raises:
+        ConfigError: the query is not valid for this table.
+        StoreUnavailable: the table's files are missing or damaged.
+    """
+    tables = {name: open_table(place) for name, place in {"rows": location, **others}.items()}
+    if any(table is None for table in tables.values()):
+        return
     try:
-        reader = QueryBuilder().register("rows", table).execute(sql)
+        engine = QueryBuilder()
+        for name, table in tables.items():
+            assert table is not None
+            engine = engine.register(name, table)
         # pa.table(reader) would load pandas, to ask whether the reader is a data frame.
-        return _as_plain_strings(pa.RecordBatchReader.from_stream(reader).read_all())
+        reader = pa.RecordBatchReader.from_stream(engine.execute(sql))
+        yield reader.schema
+        yield from reader
     except (DeltaError, ValueError, OSError) as error:
-        _check_readable(path, table)
+        for name, place in {"rows": location, **others}.items():
+            _check_readable(place, tables[name])
         raise ConfigError(
             f"the store cannot answer that question ({_said(error)})",
             "check --where: a SQL expression on the columns of the store, such as "
@@ -83,23 +162,25 @@ def select(path: Path, sql: str) -> pa.Table | None:
         ) from error
 
 
-def _check_readable(path: Path, table: DeltaTable) -> None:
+def _check_readable(location: Location, table: DeltaTable | None) -> None:
     """Read the whole table to tell a damaged one from a wrong question.
 
     Raises:
         StoreUnavailable: it cannot be read.
     """
+    if table is None:
+        return
     try:
         everything = QueryBuilder().register("rows", table).execute("SELECT * FROM rows")
         for _ in pa.RecordBatchReader.from_stream(everything):
             pass
     except (DeltaError, ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(location, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> StoreUnavailable:
+def _unreadable(location: Location, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"cannot read the table at {path} ({_said(error)})",
+        f"cannot read the table at {location} ({_said(error)})",
         "check the permissions; if files are missing, ingest the logs again elsewhere",
     )
 
@@ -115,9 +196,33 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def quoted(text: str) -> str:
+    """Write a text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Build a table of a schema from rows by column name; what a row does not name is null."""
+    # Most columns of most exports are empty.
+    named = set().union(*rows)
+    columns = []
+    for field in schema:
+        name = field.name
+        values = [row.get(name) for row in rows] if name in named else None
+        columns.append(
+            pa.nulls(len(rows), field.type) if values is None else pa.array(values, field.type)
+        )
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def _as_plain_strings(table: pa.Table) -> pa.Table:
     """Cast string views to strings, which every Arrow consumer understands."""
-    fields = [
-        f.with_type(pa.string()) if pa.types.is_string_view(f.type) else f for f in table.schema
-    ]
-    return table.cast(pa.schema(fields))
+    return table.cast(pa.schema([f.with_type(_plain_type(f.type)) for f in table.schema]))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    return kind

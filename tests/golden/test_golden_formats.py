@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from loopllm_cli.sources.reading import iter_records
+from loopllm_cli.sources.containers import iter_records
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "sources"))
-from decoding import decode_all  # noqa: E402
+from decoding import decode_all
 
 SHARED = Path(__file__).parents[3] / "shared"
 SAMPLES = sorted(p for p in (SHARED / "samples").glob("*.*") if p.suffix != ".log")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from factories import chat_pair, feedback_record, flat_record, write_jsonl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -134,6 +136,14 @@ def test_order_and_split_of_the_files_do_not_matter_and_a_second_time_adds_nothi
 
 
 _EXPECTED: list[str] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_key() -> Iterator[None]:
+    """Give all projects one key, so that their pseudonyms can be compared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("loopllm_cli.sources.ingest.read_key", lambda project: bytes(32))
+        yield
 
 
 def expected_rows() -> list[str]:

@@ -6,15 +6,16 @@ number without a scale stays without polarity.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from loopllm_cli.sources import votes
 from loopllm_cli.sources.columns import ALIASES, PLAIN
-from loopllm_cli.sources.fields import to_text, to_time
+from loopllm_cli.sources.fields import first_of, to_number, to_text, to_time
 from loopllm_cli.sources.formats import Format, Rank
-from loopllm_cli.sources.payloads.openai_chat import to_messages
+from loopllm_cli.sources.payloads.preference import Side, Verdict, compared, read_prompt
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, interaction
+from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, text_message
 
 NAME = "feedback"
 # The narrowest first: a trace may hold many responses, a span holds one.
@@ -67,6 +68,8 @@ def inline_feedback(
         BadLine: a vote cannot be understood.
     """
     kinds = {"feedback": "thumbs", "rating": "rating", "correction": "correction"}
+    # The row's user is a pseudonym already, and must stay the same one.
+    origin = replace(origin, hash_user=None)
     rows = []
     for name, value in inline.items():
         if value is None or value == "":
@@ -129,7 +132,8 @@ def _judgement(kind: str, value: Any, record: dict[str, Any]) -> Row:
     if kind == "thumbs":
         return votes.thumb(value)
     if kind == "rating":
-        return votes.rating(value, record.get("scale_min"), record.get("scale_max"))
+        low = first_of(record, "scale_min", "rating_min")
+        return votes.rating(value, low, first_of(record, "scale_max", "rating_max"))
     return votes.correction(value)
 
 
@@ -156,47 +160,51 @@ def _sides(record: dict[str, Any]) -> tuple[str, str] | None:
 
 def _inline_comparison(record: dict[str, Any], origin: Origin, names: tuple[str, str]) -> Decoded:
     if isinstance(record.get("messages"), list):
-        inputs = to_messages(record["messages"])
+        inputs = read_prompt(record["messages"])
     else:
-        asked = PLAIN.get(record, "prompt")
-        if not isinstance(asked, str):
-            raise BadLine("no prompt")
-        inputs = to_messages([{"role": "user", "content": asked}])
+        inputs = read_prompt(to_text(PLAIN.get(record, "prompt")))
     who = _who_and_when(record, origin)
-    native = to_text(record.get("id"))
-    rows = []
-    for index, name in enumerate(names):
+    sides = []
+    for name in names:
         values = {
-            "choice_index": index,
             "request_time": who["feedback_time"],
-            "user_id": who["annotator_id"],
+            # Who judges is not who asked: the row's user is named as such or unknown.
+            "user_id": to_text(PLAIN.get(record, "user_id")),
             "conversation_id": to_text(record.get("conversation_id")),
-            "response_model": to_text(record.get(f"model_{name[-1]}")),
-            "operation_name": "chat",
+            "response_model": to_text(
+                first_of(record, f"model_{name[-1]}", f"generator_{name[-1]}")
+            ),
         }
-        output = {"role": "assistant", "parts": [{"type": "text", "content": record[name]}]}
-        rows.append(
-            interaction(origin, NAME, native_id=native, inputs=inputs, output=output, values=values)
-        )
-    ids = [row["interaction_id"] for row in rows]
-    vote = {
-        **who,
-        "target_key": "interaction_id",
-        "candidate_ids": ids,
-        **_inline_winner(record, ids),
-    }
-    return Decoded(rows, [feedback(origin, NAME, "comparison", vote)])
+        sides.append(Side(inputs, text_message("assistant", record[name]), values))
+    winner, distance = _inline_winner(record)
+    if distance is not None:
+        # A shade between two answers is a probability or a mean, whoever voted.
+        kind = to_text(record.get("annotator_kind")) or "UNKNOWN"
+        who.update(annotator_kind=kind, score_value=distance, scale_min=0.0, scale_max=1.0)
+    verdict = Verdict(winner, who)
+    return compared(origin, NAME, sides, verdict, to_text(record.get("id")))
 
 
-def _inline_winner(record: dict[str, Any], ids: list[str]) -> Row:
-    winner = str(record.get("winner", record.get("preference"))).strip().lower()
-    if winner.startswith(("tie", "both")) or winner in ("0", "0.0", "1.5", "none"):
-        return {"winner_id": None, "tie": True}
+def _inline_winner(record: dict[str, Any]) -> tuple[int | None, float | None]:
+    """Read the place of the better answer (None for a tie), and by how much where that is said.
+
+    AlpacaEval grades from 1.0 (the first is better) over 1.5 (a tie) to 2.0 (the second is): the
+    nearer side wins, and the distance from the tie is kept as a share, 0 to 1.
+
+    Source: https://github.com/tatsu-lab/alpaca_eval
+    """
+    said = record.get("winner", record.get("preference"))
+    grade = to_number(said)
+    if grade is not None and 1 < grade < 2:
+        return None if grade == 1.5 else int(grade > 1.5), abs(grade - 1.5) * 2
+    winner = str(said).strip().lower()
+    if winner.startswith(("tie", "both")) or winner in ("0", "0.0", "none"):
+        return None, None
     side = winner.removesuffix(".0")
     for prefix in ("model_", "response_", "output_"):
         side = side.removeprefix(prefix)
     if side in _SIDE_NAMES:
-        return {"winner_id": ids[_SIDE_NAMES[side]], "tie": False}
+        return _SIDE_NAMES[side], None
     raise BadLine("a comparison whose winner is neither side")
 
 

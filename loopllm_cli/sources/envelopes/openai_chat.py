@@ -1,48 +1,36 @@
 """OpenAI chat request/response pairs, as gateways and home-made wrappers log them.
 
-Recognised by what is inside (`"object": "chat.completion"`, or a request with messages beside a
-response with choices or an error), whatever the two sides are called.
+Recognised by what is inside (a request with messages beside a response with choices or an
+error), whatever the two sides are called.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from loopllm_cli.sources.columns import PLAIN, common_values, leftovers
-from loopllm_cli.sources.fields import to_text
 from loopllm_cli.sources.formats import Format, Rank
-from loopllm_cli.sources.payloads.body import exchange
 from loopllm_cli.sources.payloads.openai_chat import read_request, read_response
+from loopllm_cli.sources.payloads.openai_stream import is_chunks, read_chunks
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin
+from loopllm_cli.sources.wrapped import decode_sides, find_sides
 
 NAME = "openai_chat"
-SIDES = (
-    ("request", "response"),
-    ("input", "output"),
-    ("req", "res"),
-    ("request_body", "response_body"),
-    ("body", "response"),
-)
 
 
-def sides(record: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the names of the request and the response side, or None where there are none."""
-    for request_key, response_key in SIDES:
-        request, response = record.get(request_key), record.get(response_key)
-        if (
-            isinstance(request, dict)
-            and isinstance(request.get("messages"), list)
-            and isinstance(response, dict)
-            and ("choices" in response or "error" in response)
-        ):
-            return request_key, response_key
-    return None
+def _fits(request: dict[str, Any], response: Any) -> bool:
+    if not isinstance(request.get("messages"), list):
+        return False
+    if not isinstance(response, dict):
+        return is_chunks(response)
+    # Another API's error, or its response, has an error, too.
+    other = response.get("type") in ("error", "message") or response.get("object") == "response"
+    return not other and ("choices" in response or "error" in response)
 
 
 def recognises(record: dict[str, Any]) -> bool:
     """Return whether a record is a request/response pair."""
-    return sides(record) is not None
+    return find_sides(record, _fits) is not None
 
 
 def decode(record: dict[str, Any], origin: Origin) -> Decoded:
@@ -51,17 +39,15 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
     Raises:
         BadLine: the messages or choices are malformed.
     """
-    found = sides(record)
+    found = find_sides(record, _fits)
     if found is None:
         raise BadLine("no chat request beside a response")
-    request, response = read_request(record[found[0]]), read_response(record[found[1]])
-    if response is None:
+    answered = record[found[1]]
+    request = read_request(record[found[0]])
+    response = read_chunks(answered) if isinstance(answered, list) else read_response(answered)
+    if request is None or response is None:
         raise BadLine("a response without choices")
-    values = common_values(record, origin)
-    values["attributes_json"] = leftovers(record, {*found}, values)
-    # A failed call has no response id; the wrapper may have one for the call.
-    native_id = response.values.get("response_id") or to_text(PLAIN.get(record, "id"))
-    return Decoded(exchange(origin, NAME, request, response, values, native_id=native_id))
+    return decode_sides(record, origin, NAME, found, (request, response))
 
 
 FORMAT = Format(

@@ -65,7 +65,9 @@ def exchange(
     """
     merged: Row = {"operation_name": "chat"}
     for known in (request.values if request else {}, response.values if response else {}, values):
-        merged.update((key, value) for key, value in known.items() if value is not None)
+        for key, value in known.items():
+            if value is not None:
+                merged[key] = value
     inputs = request.messages if request and request.messages else None
     answers = response.answers if response and response.answers else [Answer(None)]
     rows = []

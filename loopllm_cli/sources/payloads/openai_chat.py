@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopllm_cli.sources.fields import get_path, to_count, to_error, to_number, to_text, to_time
+from loopllm_cli.sources.fields import (
+    first_of,
+    get_path,
+    to_count,
+    to_error,
+    to_number,
+    to_text,
+    to_time,
+)
 from loopllm_cli.sources.payloads.body import Answer, Request, Response
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.sources.rows import Message, Row, digest, to_json
+from loopllm_cli.sources.rows import Message, Row, digest, text_message, to_json
 
 _FINISH = {
     "stop": "stop",
@@ -29,9 +37,9 @@ def read_request(body: dict[str, Any]) -> Request | None:
     Raises:
         BadLine: a message is malformed.
     """
-    if not isinstance(body.get("messages"), list):
-        return None
     get = body.get
+    if not isinstance(get("messages"), list):
+        return _completion_request(body)
     tools = get("tools") or get("functions")
     effort = get("reasoning_effort")
     limit = get("max_completion_tokens")
@@ -49,6 +57,23 @@ def read_request(body: dict[str, Any]) -> Request | None:
     return Request(to_messages(body["messages"]), values)
 
 
+def _completion_request(body: dict[str, Any]) -> Request | None:
+    """Read a request of the older API, which has one text for messages."""
+    prompt, model = body.get("prompt"), body.get("model")
+    if not isinstance(prompt, str) or not isinstance(model, str):
+        return None
+    values: Row = {
+        "operation_name": "text_completion",
+        "request_model": model,
+        "request_temperature": to_number(body.get("temperature")),
+        "request_top_p": to_number(body.get("top_p")),
+        "request_max_tokens": to_count(body.get("max_tokens")),
+        "request_seed": to_count(body.get("seed")),
+        "user_id": to_text(body.get("user")),
+    }
+    return Request([text_message("user", prompt)], values)
+
+
 def read_response(body: dict[str, Any]) -> Response | None:
     """Read a chat completion (or the error in its place); None where the body is neither.
 
@@ -61,7 +86,7 @@ def read_response(body: dict[str, Any]) -> Response | None:
         if error is None:
             return None
         return Response([], {"error_type": error})
-    usage = body.get("usage")
+    usage = body.get("usage") or body.get("usage_metadata")  # the latter: LangSmith's wrapper
     values: Row = {
         "response_id": to_text(body.get("id")),
         "response_model": to_text(body.get("model")),
@@ -73,10 +98,10 @@ def read_response(body: dict[str, Any]) -> Response | None:
 
 
 def to_usage(usage: dict[str, Any]) -> Row:
-    """Read OpenAI's token counts into canonical columns."""
+    """Read OpenAI's token counts into canonical columns; other servers use the newer names."""
     return {
-        "input_tokens": to_count(usage.get("prompt_tokens")),
-        "output_tokens": to_count(usage.get("completion_tokens")),
+        "input_tokens": to_count(first_of(usage, "prompt_tokens", "input_tokens")),
+        "output_tokens": to_count(first_of(usage, "completion_tokens", "output_tokens")),
         "cache_read_input_tokens": to_count(get_path(usage, "prompt_tokens_details.cached_tokens")),
         "reasoning_output_tokens": to_count(
             get_path(usage, "completion_tokens_details.reasoning_tokens")
@@ -92,7 +117,7 @@ def _answer(choice: Any, place: int) -> Answer:
         message = {"content": choice["text"]}
     if not isinstance(message, dict):
         raise BadLine("a choice without a message")
-    raw = to_text(choice.get("finish_reason"))
+    raw = to_text(first_of(choice, "finish_reason", "stop_reason"))
     index = to_count(choice.get("index"))
     return Answer(
         message=to_message({"role": "assistant", **message}),

@@ -12,8 +12,8 @@ import orjson
 from loopllm_cli.model import IngestSummary
 from loopllm_cli.sources.columns import PLAIN, Mapping
 from loopllm_cli.sources.decode import Router
-from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.sources.formats import format_by_name
+from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.sources.rows import Decoded, Origin, Part, Record, Row
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import FEEDBACK, INTERACTIONS
@@ -83,5 +83,7 @@ def total(summary: IngestSummary) -> int:
         + summary.n_duplicates
         + summary.n_feedback
         + summary.n_feedback_duplicates
+        + summary.n_parts
+        + summary.n_skipped
         + summary.n_rejected
     )

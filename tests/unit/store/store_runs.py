@@ -13,6 +13,10 @@ from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 
 
+# One key for all projects, so that their pseudonyms can be compared.
+KEY = "a key for tests, not a secret"
+
+
 def start(*args: str, cwd: Path) -> subprocess.Popen[bytes]:
     """Start a command in a process of its own."""
     return subprocess.Popen(
@@ -20,7 +24,7 @@ def start(*args: str, cwd: Path) -> subprocess.Popen[bytes]:
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "LOOPLLM_KEY": KEY},
     )
 
 

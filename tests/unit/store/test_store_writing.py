@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from factories import chat_pair, feedback_record, flat_record, write_jsonl
 from filelock import FileLock
-from store_runs import ids_of, read_in, start
+from store_runs import KEY, ids_of, read_in, start
 
 from loopllm_cli.errors import Locked, StoreUnavailable
+from loopllm_cli.sources import files
 from loopllm_cli.sources import ingest as ingest_room
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
@@ -45,7 +46,8 @@ def test_after_a_run_that_broke_off_the_next_one_adds_the_rest(
 ) -> None:
     records = [flat_record(k, feedback="up") for k in range(50)]
     path = write_jsonl(tmp_path / "a.jsonl", records)
-    monkeypatch.setattr(ingest_room, "BATCH_ROWS", 20)
+    monkeypatch.setattr(ingest_room, "COMMIT_BYTES", 1)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 4000)
     calls = []
 
     def fail_third(*args: object, **kwargs: object) -> None:
@@ -131,15 +133,19 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def test_a_killed_writer_leaves_a_store_that_the_next_run_completes(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_a_store_that_the_next_run_completes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPLLM_KEY", KEY)
     kill_and_repeat(tmp_path, n_rows=2000, n_kills=2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_writer_killed_many_times_leaves_a_store_that_the_next_run_completes(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOOPLLM_KEY", KEY)
     kill_and_repeat(tmp_path, n_rows=20_000, n_kills=8, seed=seed)
 
 

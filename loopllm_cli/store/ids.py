@@ -1,0 +1,94 @@
+"""Which ids are in a table now, also those that other writers have added meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSystem, PyFileSystem
+
+from loopllm_cli.errors import StoreUnavailable
+from loopllm_cli.store import tables
+from loopllm_cli.store.known import KnownIds, UInt64, hash_text
+from loopllm_cli.store.tables import Location
+
+_BATCH_ROWS = 65_536
+
+
+class TableIds:
+    """The ids of one table, read file by file as files appear.
+
+    Args:
+        location: the table.
+        key: the id's column.
+        content: columns that together tell one version of a row from another.
+    """
+
+    def __init__(self, location: Location, key: str, content: tuple[str, ...]) -> None:
+        self._location = location
+        self._key = key
+        self._content = content
+        self._files: set[str] = set()
+        self.known = KnownIds()
+
+    def refresh(self) -> None:
+        """Read the ids of files that have been added since the last look.
+
+        Raises:
+            StoreUnavailable: a file is missing or damaged.
+        """
+        table = tables.open_table(self._location)
+        if table is None:
+            return
+        added = sorted(set(table.file_uris()) - self._files)
+        for uri in added:
+            self._read(table, uri)
+        self._files.update(added)
+
+    def took(self, ids: UInt64, contents: UInt64) -> None:
+        """Note rows that the caller has just written, so that their file need not be read."""
+        table = tables.open_table(self._location)
+        if table is not None:
+            self._files.update(table.file_uris())
+        self.known.add(ids, contents)
+
+    def _read(self, table: DeltaTable, uri: str) -> None:
+        columns = [self._key, *self._content]
+        try:
+            with _open_file(table, uri) as file:
+                present = [name for name in columns if name in file.schema_arrow.names]
+                for batch in file.iter_batches(_BATCH_ROWS, columns=present, use_threads=False):
+                    self.known.add(*digests(batch, self._key, self._content))
+        except (OSError, pa.ArrowException) as error:
+            raise StoreUnavailable(
+                f"cannot read {uri} ({str(error).splitlines()[0][:200]})",
+                "check the permissions; if files are missing, ingest the logs again elsewhere",
+            ) from error
+
+
+def digests(
+    rows: pa.RecordBatch | pa.Table, key: str, content: tuple[str, ...]
+) -> tuple[UInt64, UInt64]:
+    """Return the 64-bit digests of rows' ids and contents."""
+    ids = np.array([hash_text(i) for i in rows.column(key).to_pylist()], dtype=np.uint64)
+    if not content:
+        return ids, np.zeros(len(ids), dtype=np.uint64)
+    names = rows.schema.names
+    values = [
+        rows.column(name).to_pylist() if name in names else [None] * len(ids) for name in content
+    ]
+    said = (hash_text("\x1f".join(map(str, row))) for row in zip(*values, strict=True))
+    return ids, np.fromiter(said, dtype=np.uint64, count=len(ids))
+
+
+def _open_file(table: DeltaTable, uri: str) -> pq.ParquetFile:
+    """Open a table's file on a disk, or through the engine's own access to an object store."""
+    if Path(uri).is_file():
+        return pq.ParquetFile(uri)
+    root = table.table_uri
+    store: FileSystem = PyFileSystem(DeltaStorageHandler.from_table(table._table))
+    return pq.ParquetFile(store.open_input_file(uri.removeprefix(root).lstrip("/")))

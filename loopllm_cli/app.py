@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loopllm_cli import __version__
-from loopllm_cli.commands import baseline, correct, drift, ingest, pairs, status, verify
+from loopllm_cli.commands import baseline, correct, drift, forget, ingest, pairs, status, verify
 
 app = typer.Typer(
     name="loopllm",
@@ -30,6 +30,7 @@ app.command("pairs")(pairs.pairs)
 app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.command("status")(status.status)
+app.command("forget")(forget.forget)
 
 
 def _print_version(wanted: bool) -> None:

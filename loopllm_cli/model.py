@@ -40,6 +40,9 @@ class IngestSummary:
     n_feedback_duplicates: int
     n_feedback_linked: int
     n_feedback_orphans: int
+    n_feedback_ambiguous: int
+    n_feedback_of_conversations: int
+    orphans_because: str
     n_parts: int
     n_skipped: int
     n_rejected: int
@@ -59,6 +62,28 @@ class IngestSummary:
     rejects_path: str | None
     sources: tuple[str, ...]
     n_sources_unchanged: int
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetSummary:
+    """What was erased, or would be in a dry run; whom it was about is not repeated.
+
+    `datasets` were removed; `datasets_elsewhere` hold some of it too and lie outside of the
+    project. `records` are runs whose ids of rows were taken out. `adapters` were trained on a
+    dataset that held some of it, and are still there.
+    """
+
+    selector: str
+    n_interactions: int
+    n_feedback: int
+    n_parts: int
+    n_rejects: int
+    datasets: tuple[str, ...]
+    datasets_elsewhere: tuple[str, ...]
+    records: tuple[str, ...]
+    adapters: tuple[str, ...]
+    n_baselines: int
     dry_run: bool = False
 
 

@@ -88,9 +88,9 @@ def interval(k: int, n: int) -> tuple[float, float]:
 
 def _share(k: int, n: int) -> str:
     if not n:
-        return f"{'-':>24}"
+        return "-"
     low, high = interval(k, n)
-    return f"{k / n:>8.1%} ({low:.1%}-{high:.1%})".ljust(24)
+    return f"{k / n:.2%} ({low:.1%}-{high:.1%})"
 
 
 def print_quality(n: int, seed: int, *, verbose: bool) -> None:
@@ -98,16 +98,17 @@ def print_quality(n: int, seed: int, *, verbose: bool) -> None:
     cases = make_cases(n, seed)
     for level in ("secrets", "basic"):
         result = score(level, cases)
-        print(f"\n{level}: {len(cases)} texts")
-        print(f"{'kind':<16}{'n':>6}{'recall (95%)':>20}{'precision (95%)':>28}")
+        print(f"\n{level}: {len(cases)} texts\n")
+        print("| kind | values | found (95%) | of what is taken for it (95%) |\n|---|---:|---|---|")
         for kind in sorted(result.wanted):
             k, wanted, wrong = result.found[kind], result.wanted[kind], result.wrong[kind]
-            print(f"{kind:<16}{wanted:>6}  {_share(k, wanted)}  {_share(k, k + wrong)}")
+            print(f"| {kind} | {wanted} | {_share(k, wanted)} | {_share(k, k + wrong)} |")
         wanted, found = result.wanted.total(), result.found.total()
-        print(f"{'all':<16}{wanted:>6}  {_share(found, wanted)}  "
-              f"{_share(found, found + result.wrong.total())}")  # fmt: skip
+        right = _share(found, found + result.wrong.total())
+        print(f"| all | {wanted} | {_share(found, wanted)} | {right} |")
         hit = result.hit_lookalikes.total()
-        print(f"look-alikes left alone: {_share(result.n_lookalikes - hit, result.n_lookalikes)}")
+        left = _share(result.n_lookalikes - hit, result.n_lookalikes)
+        print(f"\nlook-alikes left alone: {left} of {result.n_lookalikes}")
         print("missed:", dict(result.missed_shapes))
         print("hit:", {k: v for k, v in result.hit_lookalikes.items() if v})
         for text, masked in result.examples if verbose else ():

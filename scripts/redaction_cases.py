@@ -263,6 +263,7 @@ LOOKALIKES: tuple[tuple[str, Callable[[Draw], str]], ...] = (
     ("namespace", lambda r: r.choice(("std::vector<int>", "Foo::Bar::baz", "dead::beef"))),
     ("MAC address", lambda r: ":".join(some(r, HEX, 2) for _ in range(6))),
     ("loopback", lambda r: r.choice(("127.0.0.1:8080", "0.0.0.0", "::1", "255.255.255.0"))),
+    ("section", lambda r: "see 3.2.1.4.2 and 192.168.1.1.100"),
     ("arithmetic", lambda r: f"{r.randrange(10**4)}-{r.randrange(100)}+{r.randrange(10**6)}"),
     ("coordinates", lambda r: f"{r.uniform(-90, 90):.6f}, {r.uniform(-180, 180):.6f}"),
     ("token count", lambda r: f"prompt_tokens={r.randrange(10**5)} max_tokens: 4096"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from loopllm_cli.model import Message
 from loopllm_cli.store import tables
-from loopllm_cli.store.linking import read_links
+from loopllm_cli.store.linking import Links, iter_votes, read_links, read_votes
 from loopllm_cli.store.project import Project
 
 _ANSWER_COLUMNS = (
@@ -152,16 +152,15 @@ def read_evidence(project: Project, condition: str, segment_column: str | None =
         f"SELECT {', '.join(columns)} FROM rows WHERE {condition} "
         "ORDER BY request_time, interaction_id",
     )
-    votes = tables.select(
-        project.feedback,
-        f"SELECT {', '.join(_VOTE_COLUMNS)} FROM rows ORDER BY feedback_time, feedback_id",
-    )
-    links = read_links(project)
+    votes = read_votes(project, _VOTE_COLUMNS, "feedback_time NULLS FIRST, feedback_id")
+    links = read_links(project, votes)
     answers = {
         row["interaction_id"]: _answer(row, row[segment_column] if segment_column else None)
         for row in (rows.to_pylist() if rows else [])
     }
-    found = tuple(_vote(vote, links.resolve) for vote in (votes.to_pylist() if votes else []))
+    # What is mined from users' next turns never becomes a pair.
+    said = [v for v in (iter_votes(votes) if votes else ()) if v["kind"] != "implicit"]
+    found = tuple(_vote(vote, links) for vote in said)
     return Evidence(answers, found)
 
 
@@ -186,13 +185,16 @@ def _answer(row: dict[str, Any], segment: Any) -> Answer:
     )
 
 
-def _vote(row: dict[str, Any], resolve: Any) -> Vote:
+def _vote(row: dict[str, Any], links: Links) -> Vote:
+    link = links.of(row)
+    resolve = links.resolve
     low, high, score = row["scale_min"], row["scale_max"], row["score_value"]
     known = None not in (low, high, score) and high > low
     return Vote(
         feedback_id=row["feedback_id"],
         kind=row["kind"],
-        target=resolve(row["target_id"]),
+        # The nearest answer in time is good enough to count with, not to train on.
+        target=None if link.method == "time" else link.interaction_id,
         polarity=row["polarity"],
         rating=(score - low) / (high - low) if known else None,
         text=row["text"],

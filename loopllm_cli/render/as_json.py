@@ -22,17 +22,19 @@ from loopllm_cli.errors import LoopllmError, SchemaMismatch
 from loopllm_cli.model import (
     AdapterCard,
     DriftResult,
+    ForgetSummary,
     IngestSummary,
     PairsSummary,
     VerifyResult,
 )
 from loopllm_cli.render.numbers import utc
 
-Result = DriftResult | VerifyResult | PairsSummary | AdapterCard | IngestSummary
-T = TypeVar("T", DriftResult, VerifyResult, PairsSummary, AdapterCard, IngestSummary)
+Result = DriftResult | VerifyResult | PairsSummary | AdapterCard | IngestSummary | ForgetSummary
+T = TypeVar("T", DriftResult, VerifyResult, PairsSummary, AdapterCard, IngestSummary, ForgetSummary)
 
 SCHEMAS: dict[type, str] = {
     IngestSummary: "loopllm.ingest/1",
+    ForgetSummary: "loopllm.forget/1",
     DriftResult: "loopllm.drift/1",
     PairsSummary: "loopllm.pairs/1",
     AdapterCard: "loopllm.adapter/1",

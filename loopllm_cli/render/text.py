@@ -1,6 +1,7 @@
 """Every terminal rendering in one place to import from."""
 
 from loopllm_cli.render.text_drift import drift_table, write_drift
+from loopllm_cli.render.text_forget import write_forget
 from loopllm_cli.render.text_loop import write_adapter, write_pairs, write_verify
 from loopllm_cli.render.text_store import (
     write_baseline,
@@ -15,6 +16,7 @@ __all__ = [
     "write_baseline",
     "write_baselines",
     "write_drift",
+    "write_forget",
     "write_ingest",
     "write_pairs",
     "write_status",

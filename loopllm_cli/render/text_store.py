@@ -104,7 +104,12 @@ def _ledger(result: IngestSummary, width: int) -> list[Text]:
     """List every category; together they are the lines read."""
     linked = [f"{result.n_feedback_linked:,} linked"] if result.n_feedback else []
     if result.n_feedback_orphans:
-        linked.append(f"{result.n_feedback_orphans:,} waiting for their response")
+        why = f": {clean_text(result.orphans_because, 120)}" if result.orphans_because else ""
+        linked.append(f"{result.n_feedback_orphans:,} waiting for their response{why}")
+    if result.n_feedback_ambiguous:
+        linked.append(f"{result.n_feedback_ambiguous:,} that fit several responses")
+    if result.n_feedback_of_conversations:
+        linked.append(f"{result.n_feedback_of_conversations:,} about whole conversations")
     reasons = sorted(result.rejected_by_reason.items(), key=lambda item: (-item[1], item[0]))
     rejected = [f"{n:,} {clean_text(reason, 48)}" for reason, n in reasons]
     others = sorted(result.skipped_by_reason.items(), key=lambda item: (-item[1], item[0]))

@@ -14,8 +14,11 @@ from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 
 _BYTES_PER_PASS = 128 * 1024 * 1024
-_COLUMNS = "source_format, group_key, part_key, source_version, content_digest, content_json"
-_Best = tuple[int, str, str]
+_COLUMNS = (
+    "source_format, group_key, part_key, source_version, content_digest, content_json, "
+    "source_path, source_line"
+)
+_Best = tuple[int, str, str, str, int]
 
 
 def assembled(project: Project, decoder: Decoder, groups: set[int]) -> Iterator[Batch]:
@@ -36,8 +39,9 @@ def assembled(project: Project, decoder: Decoder, groups: set[int]) -> Iterator[
             shape = next((f for f in all_formats() if f.name == name), None)
             if shape is None or shape.assemble is None:
                 continue  # of a plug-in that is no longer installed
-            contents: list[Record] = [orjson.loads(parts[key][2]) for key in sorted(parts)]
-            yield decoder.assemble(shape, group, contents)
+            best = [parts[key] for key in sorted(parts)]
+            contents: list[Record] = [orjson.loads(part[2]) for part in best]
+            yield decoder.assemble(shape, group, contents, best[-1][3:])
 
 
 def _read(project: Project, wanted: set[int]) -> dict[tuple[str, str], dict[str, _Best]]:
@@ -50,12 +54,16 @@ def _read(project: Project, wanted: set[int]) -> dict[tuple[str, str], dict[str,
         for index, (name, group) in enumerate(zip(names, keys.to_pylist(), strict=True)):
             if part_digest(name, group) not in wanted:
                 continue
-            key, version, said, content = (
-                batch.column(c)[index].as_py()
-                for c in ("part_key", "source_version", "content_digest", "content_json")
-            )
+            row = {c: batch.column(c)[index].as_py() for c in batch.schema.names}
+            key = row["part_key"]
             parts = found.setdefault((name, group), {})
-            best: _Best = (version, said, content)
+            best: _Best = (
+                row["source_version"],
+                row["content_digest"],
+                row["content_json"],
+                row["source_path"],
+                row["source_line"] or 0,
+            )
             if key not in parts or parts[key][:2] < best[:2]:
                 parts[key] = best
     return found

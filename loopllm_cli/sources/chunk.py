@@ -21,9 +21,10 @@ from loopllm_cli.sources.columns import PLAIN, Mapping
 from loopllm_cli.sources.containers import Chunk
 from loopllm_cli.sources.decode import Router
 from loopllm_cli.sources.formats import Format
+from loopllm_cli.sources.identity import UserHasher, drop_ips, hash_users
 from loopllm_cli.sources.implicit import implicit_feedback
 from loopllm_cli.sources.reading import BadLine, is_blank, parse_record
-from loopllm_cli.sources.redaction import Redactor, UserHasher, drop_ips
+from loopllm_cli.sources.redaction import Redactor
 from loopllm_cli.sources.rows import Decoded, Origin, Part, Record, Row, digest, to_json
 from loopllm_cli.sources.unwrap import unwrap
 from loopllm_cli.store import tables
@@ -134,10 +135,17 @@ class Decoder:
                     self._reject(record, number, str(reason), batch)
         return self._gather(batch, found, origin)
 
-    def assemble(self, shape: Format, group: str, parts: Sequence[Record]) -> Batch:
-        """Put one group's parts together, and account for it as one record."""
+    def assemble(
+        self, shape: Format, group: str, parts: Sequence[Record], place: tuple[str, int]
+    ) -> Batch:
+        """Put one group's parts together, and account for it as one record.
+
+        Args:
+            place: the path and the line of one of the parts.
+        """
         assert shape.assemble is not None
-        origin = self.origin("")
+        origin = self.origin(place[0])
+        origin.line = place[1]
         batch = Batch()
         return self._gather(batch, [(shape.name, shape.assemble(group, parts, origin))], origin)
 
@@ -221,6 +229,9 @@ class Decoder:
     def _add_parts(self, batch: Batch, parts: list[tuple[str, Part]], origin: Origin) -> None:
         if parts:
             batch.groups = {(name, part.group) for name, part in parts}
+            if self._hash_user is not None:
+                for _, part in parts:
+                    part.content = hash_users(part.content, self._hash_user)
             rows = [_part_row(name, part, origin) for name, part in parts]
             batch.parts = tables.to_table(rows, PARTS)
 

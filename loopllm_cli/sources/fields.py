@@ -110,6 +110,8 @@ def to_time(value: Any, date_format: str | None = None) -> datetime | None:
     """
     if isinstance(value, str) and value.strip() and (date_format or to_number(value) is None):
         moment = _from_text(value.strip(), date_format)
+    elif isinstance(value, datetime):  # a column of a Parquet file
+        moment = _to_utc(value)
     else:
         number = to_number(value)
         moment = _from_epoch(number) if number is not None else None

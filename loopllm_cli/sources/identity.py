@@ -6,11 +6,17 @@ Must not import: engines; worker processes load this.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import Any
 
 _CACHED_USERS = 65_536
 _DIGEST_BYTES = 8
+_PSEUDONYM = re.compile(r"u_[0-9a-f]{16}")
+_USER_NAMES = frozenset(
+    ("user", "user_id", "userid", "end_user", "enduser", "annotator_id", "request_user_id")
+)
+_MAX_DEPTH = 6
 
 
 class UserHasher:
@@ -27,7 +33,9 @@ class UserHasher:
         self._known: dict[str, str] = {}
 
     def __call__(self, user_id: str) -> str:
-        """Return `u_` and 16 hexadecimal digits."""
+        """Return `u_` and 16 hexadecimal digits; a pseudonym stays what it is."""
+        if _PSEUDONYM.fullmatch(user_id):
+            return user_id
         known = self._known.get(user_id)
         if known is None:
             content = user_id.encode("utf-8", "surrogatepass")
@@ -42,6 +50,22 @@ class UserHasher:
 
     def __reduce__(self) -> tuple[type[UserHasher], tuple[bytes]]:
         return UserHasher, (self._key,)
+
+
+def hash_users(value: Any, hash_user: UserHasher, depth: int = 0) -> Any:
+    """Return a record with its users' ids as pseudonyms, wherever a field is named for them."""
+    if depth > _MAX_DEPTH:
+        return value
+    if isinstance(value, dict):
+        return {
+            name: hash_user(inner)
+            if isinstance(inner, str) and name.lower() in _USER_NAMES and inner != name
+            else hash_users(inner, hash_user, depth + 1)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [hash_users(inner, hash_user, depth + 1) for inner in value]
+    return value
 
 
 _IP_NAMES = frozenset(
@@ -67,6 +91,11 @@ def is_ip_key(name: str) -> bool:
     return name.lower().translate(_SEPARATORS) in _IP_NAMES
 
 
+@lru_cache(maxsize=4096)
+def _names_ip(names: tuple[str, ...]) -> bool:
+    return any(map(is_ip_key, names))
+
+
 def drop_ips(record: dict[str, Any]) -> dict[str, Any]:
     """Leave out the fields that hold network addresses, of a record and one level down.
 
@@ -83,6 +112,6 @@ def drop_ips(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(fields: dict[str, Any]) -> dict[str, Any]:
-    if not any(is_ip_key(name) for name in fields):
+    if not _names_ip(tuple(fields)):
         return fields
     return {name: value for name, value in fields.items() if not is_ip_key(name)}

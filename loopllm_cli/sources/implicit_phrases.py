@@ -19,7 +19,18 @@ _VERY = (
     r"(?:(?:still|just|simply|so|very|really|completely|totally|all|quite|plain|obviously"
     r"|clearly|definitely|absolutely|also|even|again|a|an|the|now|exactly|unfortunately) )*"
 )
-_NOT = r"(?:does not|doesn't|doesnt|did not|didn't|didnt|do not|don't|is not|isn't|won't|will not)"
+_NOT = (
+    r"(?:(?:does|did|do|is|was|are|has|have|could) ?(?:not|n't|nt)|don't|dont|won't|wont|will not"
+    r"|can't|cant|cannot|can not)"
+)
+_AWFUL = (
+    r"(?:bad|shit|shitty|crap|crappy|frustrating|annoying|disappointing|rude|stupid|dumb|idiot|idiotic"
+    r"|terrible|awful|horrible|pathetic|lousy|poor|useless|worthless|hopeless|dull|boring|clueless"
+    r"|a waste(?: of (?:my )?time)?|(?:an )?idiot)\b(?! for\b)"
+)
+_SELF = (
+    r"(?:bot|chat ?bot|tool|assistant|conversation|chat|service|system|app|model|ai|documentation)"
+)
 _BAD = (
     r"(?:wrong|incorrect|false|useless|terrible|awful|nonsense|ridiculous|rubbish|garbage|trash"
     r"|horrible|outdated|misleading|bullshit|unhelpful|a joke|a lie|made up|not (?:true|right"
@@ -30,10 +41,15 @@ _GOOD = (
     r"(?:perfect|great|awesome|excellent|brilliant|amazing|beautiful|wonderful|fantastic|lovely"
     r"|superb|super|helpful|nice|good|cool|ideal|spot on|impressive|neat)"
 )
-_PRAISED = (
-    r"(?: (?:suggestion|idea|answer|job|work|tip|plan|stuff|explanation|poem|one|advice|summary"
-    r"|list|text|translation|solution|point|recipe|choice)s?)?"
+_PRAISE = (
+    r"(?:perfect|great|awesome|excellent|brilliant|amazing|wonderful|fantastic|lovely|superb"
+    r"|(?:super|very|really|so|most) helpful)"
 )
+_PRAISED_THING = (
+    r"(?:suggestion|idea|answer|job|work|tip|plan|stuff|explanation|poem|one|advice|summary"
+    r"|list|text|translation|solution|point|recipe|choice|information|info)"
+)
+_PRAISED = rf"(?: {_PRAISED_THING}s?)?"
 _END = r"(?:[\s!.)♥❤👍🙏😀😊:]*$)"
 
 # Words that may stand before a phrase and say nothing.
@@ -49,6 +65,21 @@ COMPLAINT = {
         rf"{_THING} {_VERY}{_NOT} {_VERY}(?:work|help|answer|solve|fix|make (?:any )?sense|compile|run"
         r"|exist|(?:sound|look|seem) (?:right|correct|good)|right|correct|true|helpful|useful|it\b"
         r"|what i|working|enough|there)",
+        rf"{_THING}(?:'s|s| is| was| are)? {_VERY}{_AWFUL}",
+        rf"(?:this|the|your|that) {_SELF}(?: here)? (?:is|was|isn't|isnt)(?: not| n't)? {_VERY}"
+        rf"(?:{_AWFUL}|{_BAD}|(?:helpful|good|helping|useful|working))",
+        rf"(?:you|u|ur)(?:'re|re| are| r)? {_VERY}(?:being )?(?:\w+ )?{_AWFUL}",
+        r"(?:this|that|it|you|everything)(?: bot| answer)? (?:really |totally |just )?(?:sucks?|sux)",
+        r"i (?:really |just )?hate (?:this|that|it|you)\b",
+        rf"(?:what a |such a )?{_AWFUL} (?:answer|response|reply|joke|bot|advice|service|job|experience"
+        r"|suggestion|idea)",
+        r"i(?:'m| am|m) (?:so |very |really |quite |getting )*(?:disappointed|frustrated|annoyed|fed up)",
+        r"(?:this|it) is (?:getting|going|leading) (?:me )?(?:nowhere|to nothing)|what a waste",
+        rf"you (?:really |still |obviously |clearly )?{_NOT} (?:even |really )?(?:help|understand|do what"
+        r"|do (?:it|that|this)|answer|get it|know (?:anything|what))",
+        r"(?:i )?(?:don't|dont|do not) think you (?:can|could|understand|understood|know|get|are|got)",
+        r"you (?:did|do|got|get|have|are doing) (?:it|that|this|everything) (?:all )?wrong",
+        rf"(?:it|this|that) {_NOT} (?:really )?help",
         rf"{_THING} (?:still )?(?:makes? no sense|can't be|cannot be|fails|failed|is no help|no help)",
         r"(?:the|your|that|this) \w+ (?:does not|doesn't|doesnt|didn't|did not) (?:work|help|exist)",
         rf"{_NOT} (?:work|help|make sense)",
@@ -58,7 +89,7 @@ COMPLAINT = {
         r"(?:totally |completely |plain |just |simply )?(?:wrong|incorrect|false|nonsense|useless"
         rf"|terrible|rubbish|bullshit|unhelpful|wtf)(?: (?:again|answer|one|menu|product))?{_END}",
         r"not (?:true|correct|right|helpful|useful|working|even close|really helpful|what i|what we"
-        r"|good)\b(?! (?:for|to)\b)",
+        r"|good)\b(?! (?:for|to|now|yet|away)\b)",
         r"(?:no )?i (?:meant|mean|was asking|wanted to know|was looking for|didn't ask|did not ask)\b",
         r"i (?:said|asked) (?:for|about|you|how|what|which|whether|if|that|the|[a-z]+ not)\b",
         r"i (?:already |just |have )?(?:told|said to) you",
@@ -67,7 +98,7 @@ COMPLAINT = {
         r"(?:\w+ )?(?:anywhere|there|like that|button|option|menu|setting)",
         r"i (?:still |now |just )?(?:get|got|am getting|keep getting) (?:an|a|the same|this) (?:\w+ )?"
         r"(?:error|exception)",
-        r"i (?:don't|do not) (?:like|agree|believe)",
+        r"i (?:don't|do not|dont|don not) (?:like|agree|believe)",
         r"i doubt (?:that|it|this)",
         r"you (?:(?:also |completely |clearly |just |again )?(?:forgot|missed|ignored|misunderstood"
         r"|misread|skipped|left out|overlooked|contradict\w*|invented|made (?:that|this|it) up"
@@ -139,11 +170,12 @@ COMPLAINT = {
 THANKS = {
     "en": (
         r"(?:many |ok |okay |great |super |cool |perfect |lovely |nice |awesome |excellent |much |big )*"
-        r"(?:thanks|thank you|thank u|thankyou|thx|tysm|tyvm|ty|thnx|cheers|much appreciated)\b"
-        r"(?! (?:to\b|in advance|for nothing|anyway|but\b))",
+        r"(?:thanks|thank you|thank u|thankyou|thx|tysm|tyvm|ty|thnx|thnks|thanx|thank's|thanku|tks|cheers|much appreciated)\b"
+        r"(?! (?:to\b|in advance|for nothing|for trying|anyway|but\b))",
         r"(?:that|this|it)(?:'s| is| was| looks| sounds)? (?:really |very |so |just |exactly "
         rf"|absolutely |pretty |a |an |super |such a )*{_GOOD}{_PRAISED}{_END}",
-        rf"(?:really |very |so |super |absolutely |just |what a )*{_GOOD}{_PRAISED}{_END}",
+        rf"(?:really |very |so |super |absolutely |just )*{_PRAISE}{_PRAISED}{_END}",
+        rf"(?:what a |such a )?(?:really |very )*{_GOOD} {_PRAISED_THING}s?{_END}",
         r"(?:that|this|it)(?: all)? (?:now |really |actually |totally )?(?:works?|worked|helps|helped"
         r"|fixed it|fixes it|did the trick|did it|makes (?:a lot of |perfect )?sense|solved it"
         rf"|solves it|runs)(?: (?:now|great|well|perfectly|fine|a lot|for me|like a charm))*{_END}",
@@ -204,7 +236,7 @@ ASK_HUMAN = {
         rf"{_PERSON}(?! (?:resources|i know|in my))",
         r".{0,30}\b(?:connect|transfer|put|pass|forward|hand|escalate|refer) (?:me|us|this|it)"
         rf"(?: \w+)? (?:to|with) (?:an? |your |the )*{_PERSON}",
-        rf".{{0,20}}\bget me (?:an? |your |the )*{_PERSON}",
+        rf".{{0,20}}\bget me (?:an? |your |the )*{_PERSON}(?! for\b)",
         rf"(?:i (?:need|want|would like|'d like) )?(?:an? )?(?:real|live|human|actual) {_PERSON}"
         rf"(?: please)?{_END}",
         rf"(?:agent|representative|operator|human|supervisor|manager|customer service)"
@@ -253,12 +285,13 @@ ASK_HUMAN = {
 
 _FORM = (
     r"(?:shorter|longer|simpler|formal|informal|polite|friendly|friendlier|concise|detailed|brief"
-    r"|casual|professional|precise|specific|elaborate|catchy|funny|funnier|serious|briefly)"
+    r"|casual|professional|precise|specific|catchy|funny|funnier|serious|briefly)"
 )
 _IT = r"(?:it|that|this|the (?:text|answer|list|last one|above))"
 REVISION = {
     "en": (
-        rf"(?:can you |could you |would you |please |pls |now |just )*(?:make|keep) {_IT}\b",
+        rf"(?:can you |could you |would you |please |pls |now |just )*make {_IT}\b",
+        rf"keep {_IT} (?:short|simple|brief|formal|general)",
         r"(?:can you |could you |would you |please |pls |now |just )*(?:rewrite|rephrase|reword|shorten"
         rf"|simplify|format|reformat|paraphrase|expand|summari[sz]e|condense|translate|put|write|explain"
         rf"|turn|convert|show|give me) {_IT}\b",
@@ -294,7 +327,9 @@ REVISION = {
         r"(?:un po' )?più (?:corto|breve|lungo|semplice|formale|dettagliato)",
         rf"in (?:inglese|italiano|francese)(?: per favore)?{_END}",
     ),
-    "nl": (rf"(?:iets |maak het )*(?:korter|langer|simpeler|eenvoudiger|formeler)(?: graag)?{_END}",),
+    "nl": (
+        rf"(?:iets |maak het )*(?:korter|langer|simpeler|eenvoudiger|formeler)(?: graag)?{_END}",
+    ),
     "ru": (rf"(?:сделай |сделайте |можно |немного )*(?:короче|длиннее|проще|подробнее){_END}",),
 }
 
@@ -313,13 +348,19 @@ JOINED = {
         r"谢谢|謝謝|多谢|感谢|太好了|非常好|解决了",
         r"ありがとう|助かりました|助かります|感謝|できました|うまくいきました|完璧",
     ),
-    "revision": (r"短一点|简短|简单一点|再短|用(?:英文|中文|英语)|翻译成", r"短くして|簡単に(?:して|説明)|(?:英語|日本語)で"),
+    "revision": (
+        r"短一点|简短|简单一点|再短|用(?:英文|中文|英语)|翻译成",
+        r"短くして|簡単に(?:して|説明)|(?:英語|日本語)で",
+    ),
 }
 JOINED_NOT = re.compile(r"不用谢|不谢|不用了|先谢|结构です|結構です|大丈夫です")
 
 # At least one of these words stands in every message that a pattern fits.
 TRIGGERS = frozenset(
     """
+    shit shitty crap crappy frustrating annoying disappointing rude dumb idiot idiotic pathetic lousy poor
+    worthless hopeless dull boring clueless sucks suck sux hate disappointed frustrated annoyed fed waste
+    nowhere nothing cant dont isnt wasnt arent cannot wasn't understand understood can don
     wrong incorrect false useless terrible awful nonsense ridiculous rubbish garbage trash horrible
     outdated misleading bullshit unhelpful joke lie made not doesn't doesnt didn't didnt don't isn't
     won't aren't aren haven't never still same already meant mean asking wanted looking said asked
@@ -327,25 +368,29 @@ TRIGGERS = frozenset(
     misread skipped left overlooked contradict contradicts contradicted invented got keep there
     there's theres check again sure kidding joking serious stupid bad sense wtf can't cannot fails
     failed no nope you're help mistaken actually should correct actual incorrectly fact
-    thanks thank thankyou thx tysm tyvm ty thnx cheers appreciated appreciate perfect great awesome
+    thanks thank thankyou thx tysm tyvm ty thnx thnks thanx thank's thanku tks cheers appreciated appreciate perfect great awesome
     excellent brilliant amazing beautiful wonderful fantastic lovely superb super helpful nice good
     cool ideal spot impressive neat works work worked helps helped fixed fixes trick did solved solves
-    runs exactly precisely just love lifesaver best star legend genius better quick fast easy
+    runs exactly precisely love lifesaver best star legend genius better quick fast easy
     human person agent representative rep operator manager supervisor staff employee advisor adviser
     someone somebody customer support helpdesk desk colleague call reach contact phone number
     make rewrite rephrase reword shorten simplify format reformat paraphrase expand summarise
     summarize condense translate put write explain turn convert show give shorter longer simpler
     formal informal polite friendly friendlier concise detailed brief casual professional precise
-    specific elaborate catchy funny funnier briefly in as with too
+    specific elaborate catchy funny funnier briefly too english german french spanish italian dutch
+    russian portuguese chinese japanese bullets bullet list table json markdown csv yaml prose
+    fahrenheit celsius rhyme sentence sentences words
+    nein doch non não nee нет
     nicht nichts falsch unsinn quatsch meinte meine sicher noch danke dank perfekt toll genial prima
     großartig wunderbar klasse spitze klappt funktioniert geklappt geholfen geht mitarbeiter mensch
     menschen mitarbeiterin kundenservice kundendienst kürzer länger einfacher förmlicher höflicher
-    ausführlicher formeller auf umformulieren vergessen ignoriert verstanden sprechen reden
+    ausführlicher formeller englisch deutsch französisch spanisch stichpunkten stichworten
+    sprache umformulieren vergessen ignoriert verstanden sprechen reden
     eso esto está mal sirve funciona ayuda incorrecto quise quería equivocas pregunté sigue gracias
     perfecto excelente estupendo funcionó sirvió hablar comunicarme pásame páseme agente operador
     humano más inglés español francés alemán decir segura seguro
     c'est faux n'est ça cela voulais n'avez n'as trompes trompez sûr sûre toujours merci parfait
-    excellent top impeccable parler conseiller plus anglais français
+    excellent top impeccable parler conseiller plus anglais français allemand espagnol
     isso isto não errado errada certeza continua obrigado obrigada valeu brigado brigada perfeito
     ótimo funcionou certo resolvido maravilha falar conversar atendente mais inglês português
     è sbagliato sbagliata errato falso inutile non volevo intendevo sbagli sbaglia sicuro sicura
@@ -380,13 +425,57 @@ STOPWORDS = frozenset(
 )
 
 
-def _compiled(phrases: dict[str, tuple[str, ...]]) -> re.Pattern[str]:
-    every = "|".join(pattern for patterns in phrases.values() for pattern in patterns)
-    return re.compile(rf"(?:{every})")
+# The sign of a user who states the right answer is found by other means (sources/implicit.py).
+CORRECTING = frozenset(
+    """
+    no nope wrong false incorrect actually fact not should correct right actual real mean nein doch
+    non não nee нет
+    """.split()
+)
+_NEGATED = frozenset(
+    """
+    not doesn't doesnt didn't didnt don't dont isn't isnt won't wont wasn't wasnt aren't arent can't
+    cant cannot haven't don
+    """.split()
+)
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
-COMPLAINS = _compiled(COMPLAINT)
-THANKING = _compiled(THANKS)
-ASKING_FOR_HUMAN = _compiled(ASK_HUMAN)
-REVISING = _compiled(REVISION)
+def _by_bits() -> tuple[dict[str, tuple[tuple[int, re.Pattern[str]], ...]], dict[str, int]]:
+    """Compile the patterns by sign and language, and map each trigger to the bits of its patterns.
+
+    A message is tried only with the patterns that hold one of its words.
+    """
+    patterns: dict[str, tuple[tuple[int, re.Pattern[str]], ...]] = {}
+    bits = dict.fromkeys(TRIGGERS | CORRECTING, 0)
+    bit = 1
+    for name, phrases in SIGNS.items():
+        compiled = []
+        for every in phrases.values():
+            source = "|".join(every)
+            held = set(_WORD.findall(source.replace("\\b", " ").replace("\\w", " ")))
+            pieces = {piece for piece in held if len(piece) > 3}
+            for word in TRIGGERS:
+                # Patterns are written in pieces ("obrigad[oa]"): a piece stands for its words.
+                if (
+                    word in held
+                    or any(piece in word for piece in pieces)
+                    or (word in _NEGATED and "n't" in source)
+                ):
+                    bits[word] |= bit
+            compiled.append((bit, re.compile(source)))
+            bit <<= 1
+        patterns[name] = tuple(compiled)
+    for word in CORRECTING:
+        bits[word] |= bit
+    return patterns, bits
+
+
+SIGNS = {
+    "ask_human": ASK_HUMAN,
+    "complaint": COMPLAINT,
+    "thanks": THANKS,
+    "revision": REVISION,
+}
+PATTERNS, TRIGGER_BITS = _by_bits()
 JOINED_SIGNS = {name: re.compile("|".join(patterns)) for name, patterns in JOINED.items()}

@@ -35,7 +35,7 @@ from loopllm_cli.sources.merge import Merger, Tally
 from loopllm_cli.sources.rows import digest
 from loopllm_cli.sources.workers import Workers
 from loopllm_cli.store import tables
-from loopllm_cli.store.linking import count_links
+from loopllm_cli.store.linking import LinkCount, count_links
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.rejects import Rejects
 from loopllm_cli.store.schema import SCHEMA_VERSION
@@ -332,7 +332,7 @@ class _Run:
 
     def _summary(self, files: list[str]) -> IngestSummary:
         account, tally, rejects = self._account, self._tally, self._rejects
-        linked, orphans = count_links(self._project) if not self._options.dry_run else (0, 0)
+        links = LinkCount() if self._options.dry_run else count_links(self._project)
         return IngestSummary(
             n_lines=account.records + account.blank,
             n_blank=account.blank,
@@ -340,8 +340,11 @@ class _Run:
             n_duplicates=tally.duplicates,
             n_feedback=tally.feedback,
             n_feedback_duplicates=tally.feedback_duplicates,
-            n_feedback_linked=linked,
-            n_feedback_orphans=orphans,
+            n_feedback_linked=links.linked,
+            n_feedback_orphans=links.orphans,
+            n_feedback_ambiguous=links.ambiguous,
+            n_feedback_of_conversations=links.of_conversations,
+            orphans_because=links.why,
             n_parts=account.parts,
             n_skipped=account.skipped_records,
             n_rejected=account.rejected,

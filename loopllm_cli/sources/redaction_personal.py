@@ -55,8 +55,7 @@ def _called(match: re.Match[str]) -> Span | None:
 
 def _ipv4(match: re.Match[str]) -> Span | None:
     text, (start, end) = match.string, match.span()
-    free = start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "._")
-    free = free or checks.starts_word(text, start)
+    free = checks.starts_word(text, start) and text[max(0, start - 1) : start] not in (".", "_")
     return (start, end) if free and checks.is_ipv4(text, start, end) else None
 
 

@@ -183,25 +183,13 @@ def interaction(
     user_id = get("user_id")
     if user_id is not None:
         row["user_id"] = origin.hash_user(user_id) if origin.hash_user else safe_id(user_id)
-    prompt = None
-    if inputs:
-        prompt = text_of(inputs, "user")
-        row["input_messages"] = to_json(inputs)
-        if prompt is not None:
-            row["prompt_text"] = prompt
-            row["prompt_hash"] = text_hash(prompt)
-        row["context_hash"] = _context_hash(inputs, get("tool_definitions"))
-    response = None
-    if output:
-        response = _add_output(row, output)
+    prompt = _add_inputs(row, inputs) if inputs else None
+    response = _add_output(row, output) if output else None
     choice = get("choice_index") or 0
     row["choice_index"] = choice
     row["source_format"] = source_format
-    row["source_path"] = origin.path
-    row["source_line"] = origin.line
     row["source_record_id"] = native_id
-    row["ingest_id"] = origin.ingest_id
-    row["schema_version"] = SCHEMA_VERSION
+    _add_origin(row, origin)
     row["redaction"] = origin.redaction
     if get("time_basis") is None:
         row["time_basis"] = "log_time" if get("request_time") is not None else "none"
@@ -209,25 +197,53 @@ def interaction(
         row["content_state"] = _content_state(inputs, output, prompt, response)
     if get("is_visible") is None and output:
         row["is_visible"] = bool(response) and not row["n_tool_calls"]
+    row["content_digest"] = _content_digest(row, output)
+    suffix = f"#{choice}" if choice else ""
+    row["interaction_id"] = f"{source_format}:{native_id or _id_of_content(row)}{part}{suffix}"
+    return row
+
+
+def _add_origin(row: Row, origin: Origin) -> None:
+    row["source_path"] = origin.path
+    row["source_line"] = origin.line
+    row["ingest_id"] = origin.ingest_id
+    row["schema_version"] = SCHEMA_VERSION
+
+
+def _add_inputs(row: Row, inputs: list[Message]) -> str | None:
+    """Add what is derived from the messages before the response; return the question."""
+    prompt = text_of(inputs, "user")
+    row["input_messages"] = to_json(inputs)
+    if prompt is not None:
+        row["prompt_text"] = prompt
+        row["prompt_hash"] = text_hash(prompt)
+    row["context_hash"] = _context_hash(inputs, row.get("tool_definitions"))
+    return prompt
+
+
+def _content_digest(row: Row, output: Message | None) -> str:
+    """Tell one version of a row from another, by what was asked and answered."""
+    get = row.get
     # A plain answer is known by its hash already; only richer ones are hashed in full.
     said = get("response_hash") if output and len(output["parts"]) == 1 else None
-    row["content_digest"] = digest(
+    return digest(
         get("context_hash"),
         said or get("output_messages"),
         get("response_model"),
         get("error_type"),
     )
-    if native_id is None:
-        native_id = digest(
-            get("conversation_id"),
-            get("turn_index"),
-            get("request_time"),
-            get("user_id"),
-            row["content_digest"],
-        )
-    suffix = f"#{choice}" if choice else ""
-    row["interaction_id"] = f"{source_format}:{native_id}{part}{suffix}"
-    return row
+
+
+def _id_of_content(row: Row) -> str:
+    """Name a row whose exporter gave no id."""
+    get = row.get
+    return digest(
+        get("conversation_id"),
+        get("turn_index"),
+        get("request_time"),
+        get("user_id"),
+        row["content_digest"],
+    )
 
 
 def _add_output(row: Row, output: Message) -> str | None:
@@ -285,10 +301,7 @@ def feedback(origin: Origin, source_format: str, kind: str, values: Row) -> Row:
             origin.hash_user(annotator) if origin.hash_user else safe_id(annotator)
         )
     row["source_format"] = source_format
-    row["source_path"] = origin.path
-    row["source_line"] = origin.line
-    row["ingest_id"] = origin.ingest_id
-    row["schema_version"] = SCHEMA_VERSION
+    _add_origin(row, origin)
     row["kind"] = kind
     row["annotator_kind"] = get("annotator_kind") or "UNKNOWN"
     row["target_key"] = get("target_key") or "none"

@@ -126,7 +126,7 @@ def select(location: Location, sql: str, **others: Location) -> pa.Table | None:
     if schema is None:
         return None
     assert isinstance(schema, pa.Schema)
-    return _as_plain_strings(pa.Table.from_batches(batches, schema))
+    return plain_strings(pa.Table.from_batches(batches, schema))
 
 
 def iter_select(
@@ -215,7 +215,7 @@ def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _as_plain_strings(table: pa.Table) -> pa.Table:
+def plain_strings(table: pa.Table) -> pa.Table:
     """Cast string views to strings, which every Arrow consumer understands."""
     return table.cast(pa.schema([f.with_type(_plain_type(f.type)) for f in table.schema]))
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from loopllm_cli.errors import ConfigError, EmptyWindow, StoreUnavailable
 from loopllm_cli.model import Window, WindowSummary
 from loopllm_cli.store import tables
-from loopllm_cli.store.linking import read_links
+from loopllm_cli.store.arrays import arrow_floats
+from loopllm_cli.store.linking import Links, iter_votes, read_links, read_votes
 from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
 
@@ -27,6 +27,12 @@ FEEDBACK_SUMS = (
     "n_comparisons_lost",
     "n_regenerations",
     "n_escalations",
+    "n_implicit_bad",
+    "n_implicit_good",
+)
+_VOTE_COLUMNS = (
+    *("kind", "polarity", "score_value", "scale_min", "scale_max", "candidate_ids"),
+    *("winner_id", "tie"),
 )
 
 
@@ -127,11 +133,7 @@ def _span_hint(project: Project) -> str:
 
 
 def _with_feedback(project: Project, rows: pa.Table) -> pa.Table:
-    votes = tables.select(
-        project.feedback,
-        "SELECT target_id, kind, polarity, score_value, scale_min, scale_max, candidate_ids, "
-        "winner_id, tie FROM rows ORDER BY feedback_time NULLS FIRST, feedback_id",
-    )
+    votes = read_votes(project, _VOTE_COLUMNS, "feedback_time NULLS FIRST, feedback_id")
     if votes is None or votes.num_rows == 0:
         return rows
     ids = rows.column("interaction_id").to_pylist()
@@ -139,10 +141,10 @@ def _with_feedback(project: Project, rows: pa.Table) -> pa.Table:
     sums = {name: np.zeros(len(ids)) for name in FEEDBACK_SUMS}
     sums["polarity"][:] = np.nan
     sums["rating"][:] = np.nan
-    links = read_links(project)
-    for vote in votes.to_pylist():
-        for target, name, value in _contributions(vote):
-            at = position.get(links.resolve(target) or "")
+    links = read_links(project, votes)
+    for vote in iter_votes(votes):
+        for target, name, value in _contributions(vote, links):
+            at = position.get(target or "")
             if at is None:
                 continue
             # The last word counts for polarity and rating; events are counted.
@@ -152,13 +154,20 @@ def _with_feedback(project: Project, rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _contributions(vote: dict[str, Any]) -> list[tuple[str, str, float]]:
+def _contributions(vote: dict[str, Any], links: Links) -> list[tuple[str | None, str, float]]:
     """Say which sums of which responses a vote adds to."""
-    target, kind = vote["target_id"], vote["kind"]
+    kind = vote["kind"]
     if kind == "comparison":
         losers = [] if vote["tie"] else [c for c in vote["candidate_ids"] if c != vote["winner_id"]]
-        return [(loser, "n_comparisons_lost", 1.0) for loser in losers]
-    found = []
+        return [(links.resolve(loser), "n_comparisons_lost", 1.0) for loser in losers]
+    target = links.of(vote).interaction_id
+    if target is None:
+        return []
+    if kind == "implicit":
+        # What is mined is never mixed with what people said outright.
+        sign = {-1: "n_implicit_bad", 1: "n_implicit_good"}.get(vote["polarity"])
+        return [(target, sign, 1.0)] if sign else []
+    found: list[tuple[str | None, str, float]] = []
     counted = {"correction": "n_corrections", "regeneration": "n_regenerations"}
     counted["escalation"] = "n_escalations"
     if kind in counted:
@@ -169,10 +178,3 @@ def _contributions(vote: dict[str, Any]) -> list[tuple[str, str, float]]:
     if kind == "rating" and None not in (low, high, score) and high > low:
         found.append((target, "rating", (score - low) / (high - low)))
     return found
-
-
-def arrow_floats(values: npt.NDArray[np.float64]) -> pa.Array:
-    """Make an Arrow column of numpy floats, null where NaN, without loading pandas."""
-    data = np.ascontiguousarray(values, dtype=np.float64)
-    valid = np.packbits(~np.isnan(data), bitorder="little")
-    return pa.Array.from_buffers(pa.float64(), len(data), [pa.py_buffer(valid), pa.py_buffer(data)])

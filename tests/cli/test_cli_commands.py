@@ -11,7 +11,7 @@ from command_line import loopllm, process
 from factories import corrections_for, flat_record, shifted_logs, write_jsonl
 
 COMMANDS = (
-    *("ingest", "drift", "pairs", "correct", "verify", "status"),
+    *("ingest", "drift", "pairs", "correct", "verify", "status", "forget"),
     *("baseline", "baseline create", "baseline list", "baseline show"),
 )
 

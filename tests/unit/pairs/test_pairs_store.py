@@ -80,8 +80,11 @@ def test_answers_outside_the_window_make_no_pair(project_dir: Path) -> None:
     assert 19 == summary.n_train + summary.n_heldout
 
 
-def test_the_same_store_gives_the_same_dataset(project_dir: Path) -> None:
+def test_the_same_store_gives_the_same_dataset(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However often it is read, and in whichever order its lines came."""
+    monkeypatch.setenv("LOOPLLM_KEY", "one key for both projects")
     found = []
     for name, records in (("one", corrected()), ("two", corrected()[::-1])):
         (project_dir / name).mkdir()

@@ -12,6 +12,7 @@ from loopllm_cli.model import (
     Comparison,
     DailyPoint,
     DriftResult,
+    ForgetSummary,
     Gate,
     IngestSummary,
     PairsSummary,
@@ -242,6 +243,9 @@ def ingest(**changes: object) -> IngestSummary:
         n_feedback_duplicates=11,
         n_feedback_linked=1_004,
         n_feedback_orphans=8,
+        n_feedback_ambiguous=3,
+        n_feedback_of_conversations=2,
+        orphans_because="no response has an id of that form: request_id like req-*",
         n_parts=120,
         n_skipped=310,
         n_rejected=26,
@@ -390,3 +394,20 @@ def quality() -> list[dict[str, object]]:
     return [
         {"intent": i, "broken": b, "v1": v1, "v2": v2, "corrected": c} for i, b, v1, v2, c in rows
     ]
+
+
+def forget(**changes: object) -> ForgetSummary:
+    """An erasure that reached everything."""
+    result = ForgetSummary(
+        selector="user",
+        n_interactions=1_204,
+        n_feedback=31,
+        n_parts=0,
+        n_rejects=1,
+        datasets=(".loopllm/pairs/5b1f0c2d9e11",),
+        datasets_elsewhere=("exports/pairs",),
+        records=(".loopllm/drift/v1-3f1bbf79.json",),
+        adapters=(".loopllm/adapters/5b1f0c2d9e11-0", "releases/fix"),
+        n_baselines=2,
+    )
+    return dataclasses.replace(result, **changes)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from loopllm_cli.errors import BaselineNotFound, SchemaMismatch
 from loopllm_cli.model import (
     AdapterCard,
     DriftResult,
+    ForgetSummary,
     IngestSummary,
     PairsSummary,
     Verdict,
@@ -32,6 +33,7 @@ ALL: dict[str, as_json.Result] = {
     "pairs": results.pairs(),
     "adapter": results.adapter(),
     "verify": results.verify(),
+    "forget": results.forget(),
 }
 
 plain_text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -82,7 +84,7 @@ def test_a_drift_verdict_survives_the_round_trip(result: DriftResult) -> None:
 def test_every_result_survives_the_round_trip(name: str) -> None:
     kinds: dict[str, Any] = {
         "ingest": IngestSummary, "drift": DriftResult, "pairs": PairsSummary,
-        "adapter": AdapterCard, "verify": VerifyResult,
+        "adapter": AdapterCard, "verify": VerifyResult, "forget": ForgetSummary,
     }  # fmt: skip
     assert ALL[name] == as_json.from_json(as_json.to_json(ALL[name]), kinds[name])
 

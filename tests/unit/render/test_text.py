@@ -34,6 +34,8 @@ CASES: dict[str, tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]] = 
     "adapter": (text.write_adapter, (results.adapter(),), {}),
     "verify": (text.write_verify, (results.verify(),), {}),
     "verify_failed": (text.write_verify, (results.failed_verify(),), {}),
+    "forget": (text.write_forget, (results.forget(),), {}),
+    "forget_dry_run": (text.write_forget, (results.forget(dry_run=True, n_baselines=0),), {}),
     "status": (text.write_status, (STATUS, NOW), {}),
 }
 
@@ -88,6 +90,7 @@ def test_hostile_text_is_inert_in_the_other_outputs(written: Callable[..., str])
     shown += written(text.write_verify, results.verify(reasons=(bad,), adapter=bad))
     shown += written(text.write_adapter, results.adapter(recipe={bad: bad}, notes=(bad,)))
     shown += written(text.write_ingest, results.ingest(rejected_by_reason={bad: 26}))
+    shown += written(text.write_forget, results.forget(adapters=(bad,), datasets=(bad,)))
     shown += written(text.write_baseline, {"name": bad, bad: [bad]})
     assert not set(shown) & set("\x1b\x9b\x00\x07\u202e\u200b\u2028")
 

@@ -12,7 +12,6 @@ from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 
-
 # One key for all projects, so that their pseudonyms can be compared.
 KEY = "a key for tests, not a secret"
 

@@ -13,7 +13,7 @@ from store_runs import read_in
 from loopllm_cli.errors import ConfigError, EmptyWindow, StoreUnavailable
 from loopllm_cli.model import Window
 from loopllm_cli.store import tables
-from loopllm_cli.store.linking import Links, read_links
+from loopllm_cli.store.linking import read_links
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import parse_moment, read_window, summarise_window
 
@@ -50,7 +50,10 @@ def test_a_vote_that_fits_several_responses_stays_unlinked(tmp_path: Path) -> No
     project = stored(tmp_path, chat_pair(1, choices=choices), feedback_record("chatcmpl-1"))
     assert [None, None] == sums(project, "polarity")
     assert read_links(project).resolve("chatcmpl-1") is None
-    assert "openai_chat:chatcmpl-1#1" == read_links(project).resolve("openai_chat:chatcmpl-1#1")
+    read_in(
+        tmp_path, write_jsonl(tmp_path / "v.jsonl", [feedback_record("openai_chat:chatcmpl-1#1")])
+    )
+    assert [None, 1.0] == sums(project, "polarity")
 
 
 def test_a_vote_on_a_conversation_of_several_answers_stays_unlinked(tmp_path: Path) -> None:
@@ -70,16 +73,6 @@ def test_a_vote_finds_its_response_by_any_id_that_exporters_use(
         {column: "x-2", "thumbs": "down"},
     )
     assert [None, -1.0] == sums(project, "polarity")
-
-
-def test_links_prefer_the_exact_id_and_never_guess() -> None:
-    columns = ("interaction_id", "source_record_id", "response_id", "request_id", "span_id")
-    rows = [
-        {**dict.fromkeys((*columns, "trace_id")), "interaction_id": "a", "trace_id": "t"},
-        {**dict.fromkeys((*columns, "trace_id")), "interaction_id": "b", "trace_id": "t"},
-    ]
-    links = Links(rows)
-    assert ("a", None, None, None) == tuple(map(links.resolve, ("a", "t", "nope", None)))
 
 
 def test_the_loser_of_a_comparison_is_counted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import math
 import time
 from pathlib import Path
 
-from loopllm_cli.sources.implicit import mine_follow_up
+from loopllm_cli.sources.implicit_rules import mine_follow_up
 
 LABELLED = Path(__file__).parents[1] / "tests" / "data" / "implicit_labelled.jsonl"
 SIGNS = ("thanks", "complaint", "own_correction", "rephrase", "ask_human", "revision")

@@ -281,6 +281,7 @@ CARRIERS = (
     "2024-05-01T10:11:12.345Z INFO worker-3 {} done in 12.5 ms",
     "Zuerst kommt {} und danach der Rest.",
     "first;{};third",
+    "请看一下{}有什么问题。",
     "(see {})",
 )
 

@@ -216,7 +216,8 @@ def _parquet(path: str) -> Iterator[Chunk]:
         with pq.ParquetFile(path) as file:
             total = max(file.metadata.num_rows, 1)
             for batch in file.iter_batches(batch_size=_ITEMS_PER_CHUNK):
-                items: list[Item] = list(enumerate(batch.to_pylist(), number))
+                rows = batch.to_pylist(maps_as_pydicts="lossy")
+                items: list[Item] = list(enumerate(rows, number))
                 number += len(items)
                 yield Chunk(
                     items[0][0],

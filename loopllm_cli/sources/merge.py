@@ -4,6 +4,9 @@ Rows are known by their id. The same content again is a duplicate. Other content
 is settled by what the exporter says of the record's age, else by which of the two says more; two
 that cannot be told apart are both kept, the later one under `<id>~<digest>`. Writers take turns
 for each commit, and each first learns what the others have committed.
+
+The rules order the versions of a row totally. That is what makes it harmless to read a file
+again over a part of itself: whatever was stored of it stands, or is replaced by the same rows.
 """
 
 from __future__ import annotations
@@ -23,12 +26,15 @@ from loopllm_cli.store.known import UInt64
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import INTERACTIONS
 
-_IDS_PER_QUESTION = 500
+_IDS_PER_QUESTION = 10_000
+_CONFLICT_DIGITS = 16
 # How much of a response is there: a fuller record replaces a lesser one of the same id.
 _FULLNESS = {"absent": 0, "redacted": 1, "partial_stream": 2, "partial_context": 3, "truncated": 3}
 _FULL = 4
 _STRICTNESS = {"off": 0, "secrets": 1, "basic": 2, "presidio": 3}
 _STORED = ("interaction_id", *ROW_CONTENT, "content_state", "redaction")
+# Less than any version of an exporter (64 bits).
+_NO_AGE = -(2**63) - 1
 Mask = npt.NDArray[np.bool_]
 
 
@@ -106,144 +112,140 @@ class Merger:
         self._parts.refresh()
         parts = pa.concat_tables(found)
         ids, contents = digests(parts, "content_digest", ())
-        new = _first_of_each(ids) & ~self._parts.known.find(ids)[0]
-        self._append(self._project.parts, self._parts, parts, ids, contents, new)
+        new = self._unknown(self._parts, parts, ids, contents)
+        self._append(self._parts, parts, ids, contents, new)
 
     def _write_votes(self, votes: Rows | None) -> Mask:
         if votes is None:
             return np.zeros(0, dtype=bool)
         self._votes.refresh()
-        new = _first_of_each(votes.ids) & ~self._votes.known.find(votes.ids)[0]
-        self._append(
-            self._project.feedback, self._votes, votes.table, votes.ids, votes.contents, new
-        )
+        new = self._unknown(self._votes, votes.table, votes.ids, votes.contents)
+        self._append(self._votes, votes.table, votes.ids, votes.contents, new)
+        return new
+
+    def _unknown(self, known: TableIds, table: pa.Table, ids: UInt64, contents: UInt64) -> Mask:
+        """Return which rows are new, where the id says everything about a row."""
+        new, contested = _compare(known, ids, contents)
+        if contested.any():  # the digests of two different ids are alike
+            names = table.column(known.key).filter(pa.array(contested)).to_pylist()
+            there = _stored(known, names, (known.key,))
+            places = np.flatnonzero(contested).tolist()
+            first = dict(zip(reversed(names), reversed(places), strict=True))
+            new[[at for name, at in first.items() if name not in there]] = True
         return new
 
     def _write_rows(self, rows: Rows | None, tally: Tally) -> Mask:
         if rows is None:
             return np.zeros(0, dtype=bool)
         self._rows.refresh()
-        known, contents = self._rows.known.find(rows.ids)
-        first = _first_of_each(rows.ids)
-        new = first & ~known
-        # What a row meets: the stored one of its id, or the first one beside it.
-        met = np.where(known, contents, rows.contents[_first_index(rows.ids)])
-        contested = ~new & (met != rows.contents)
-        self._append(
-            self._project.interactions, self._rows, rows.table, rows.ids, rows.contents, new
-        )
+        new, contested = _compare(self._rows, rows.ids, rows.contents)
+        self._append(self._rows, rows.table, rows.ids, rows.contents, new)
         if contested.any():
-            settled = self._settle(rows.table.filter(pa.array(contested)), tally)
+            # What a dry run would have stored by now.
+            beside = rows.table.filter(pa.array(new & self._dry_run)).select(_STORED)
+            settled = self._settle(rows.table.filter(pa.array(contested)), beside, tally)
             new[np.flatnonzero(contested)[settled]] = True
         return new
 
     def _append(
-        self,
-        location: tables.Location,
-        known: TableIds,
-        table: pa.Table,
-        ids: UInt64,
-        contents: UInt64,
-        new: Mask,
+        self, known: TableIds, table: pa.Table, ids: UInt64, contents: UInt64, new: Mask
     ) -> None:
         if not new.any():
             return
         if self._dry_run:
             known.known.add(ids[new], contents[new])
             return
-        tables.append(location, table if new.all() else table.filter(pa.array(new)))
+        tables.append(known.location, table if new.all() else table.filter(pa.array(new)))
         known.took(ids[new], contents[new])
 
-    def _settle(self, rows: pa.Table, tally: Tally) -> list[int]:
-        """Settle rows whose id is known with other content.
+    def _settle(self, rows: pa.Table, beside: pa.Table, tally: Tally) -> list[int]:
+        """Settle rows whose id is known, in the store or beside them, with other content.
 
         Returns:
             The places of those that are kept as rows of their own.
         """
-        stored = self._stored(rows.column("interaction_id").to_pylist())
+        names = rows.column("interaction_id").to_pylist()
+        stored = _stored(self._rows, names, _STORED)
+        stored.update((row["interaction_id"], row) for row in beside.to_pylist())
         replacing: dict[str, int] = {}
-        own: list[int] = []
-        renamed: list[str] = []
+        own: dict[str, int] = {}
+        conflicts: dict[str, int] = {}
         for place, row in enumerate(rows.select(_STORED).to_pylist()):
             key = row["interaction_id"]
             before = stored.get(key)
             if before is None:  # only the ids' digests are alike
-                own.append(place)
-                renamed.append(key)
+                own[key] = place
                 stored[key] = row
-            elif _is_newer(row, before):
+            elif _standing(row) > _standing(before):
                 replacing[key] = place
                 stored[key] = row
-            elif _differs(row, before):
-                own.append(place)
-                renamed.append(f"{key}~{row['content_digest'][:8]}")
+            elif _standing(row) == _standing(before) and _says(row) != _says(before):
+                conflicts.setdefault(f"{key}~{_says(row)[:_CONFLICT_DIGITS]}", place)
+        if conflicts:
+            there = _stored(self._rows, list(conflicts), ("interaction_id",))
+            conflicts = {name: place for name, place in conflicts.items() if name not in there}
         tally.replaced += len(replacing)
+        tally.conflicts += len(conflicts)
+        self._add_under(rows, {**own, **conflicts})
         if replacing and not self._dry_run:
             self._replace(rows.take(pa.array(sorted(replacing.values()))))
-        return self._keep_both(rows, own, renamed, tally)
+        return sorted([*own.values(), *conflicts.values()])
 
-    def _keep_both(
-        self, rows: pa.Table, own: list[int], names: list[str], tally: Tally
-    ) -> list[int]:
-        if not own:
-            return []
-        both = rows.take(pa.array(own))
-        at = both.schema.get_field_index("interaction_id")
-        both = both.set_column(at, both.schema.field(at), pa.array(names, pa.string()))
-        ids, contents = digests(both, "interaction_id", ROW_CONTENT)
-        new = _first_of_each(ids) & ~self._rows.known.find(ids)[0]
-        self._append(self._project.interactions, self._rows, both, ids, contents, new)
-        tally.conflicts += int(new.sum())
-        return [place for place, is_new in zip(own, new, strict=True) if is_new]
+    def _add_under(self, rows: pa.Table, places: dict[str, int]) -> None:
+        """Append some of the rows, under the names given."""
+        if not places:
+            return
+        added = rows.take(pa.array(list(places.values())))
+        at = added.schema.get_field_index("interaction_id")
+        added = added.set_column(at, added.schema.field(at), pa.array(list(places), pa.string()))
+        ids, contents = digests(added, "interaction_id", ROW_CONTENT)
+        every = np.ones(len(ids), dtype=bool)
+        self._append(self._rows, added, ids, contents, every)
 
     def _replace(self, rows: pa.Table) -> None:
-        tables.replace(self._project.interactions, rows, "interaction_id")
+        tables.replace(self._rows.location, rows, self._rows.key)
         self._rows.took(*digests(rows, "interaction_id", ROW_CONTENT))
 
-    def _stored(self, ids: list[str]) -> dict[str, dict[str, Any]]:
-        """Look at the stored rows of some ids."""
-        found: dict[str, dict[str, Any]] = {}
-        unique = list(dict.fromkeys(ids))
-        for start in range(0, len(unique), _IDS_PER_QUESTION):
-            listed = ", ".join(map(tables.quoted, unique[start : start + _IDS_PER_QUESTION]))
-            rows = tables.select(
-                self._project.interactions,
-                f"SELECT {', '.join(_STORED)} FROM rows WHERE interaction_id IN ({listed})",
-            )
-            found.update((r["interaction_id"], r) for r in (rows.to_pylist() if rows else []))
-        return found
+
+def _stored(
+    known: TableIds, ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Look at the stored rows of some ids."""
+    found: dict[str, dict[str, Any]] = {}
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), _IDS_PER_QUESTION):
+        listed = ", ".join(map(tables.quoted, unique[start : start + _IDS_PER_QUESTION]))
+        rows = tables.select(
+            known.location,
+            f"SELECT {', '.join(columns)} FROM rows WHERE {known.key} IN ({listed})",
+        )
+        found.update((r[known.key], r) for r in (rows.to_pylist() if rows else []))
+    return found
 
 
-def _is_newer(row: dict[str, Any], stored: dict[str, Any]) -> bool:
-    """Return whether a row is to stand in the place of the stored one."""
-    age, stored_age = row["source_version"], stored["source_version"]
-    if age is not None and stored_age is not None and age != stored_age:
-        return bool(age > stored_age)
-    fullness, stored_fullness = _fullness(row), _fullness(stored)
-    if fullness != stored_fullness:
-        return fullness > stored_fullness
-    if _strictness(row) != _strictness(stored):
-        # The same record, read again with more masked: what was too much goes.
-        return _strictness(row) > _strictness(stored)
-    return age is not None and stored_age is None
+def _compare(known: TableIds, ids: UInt64, contents: UInt64) -> tuple[Mask, Mask]:
+    """Return which rows are new, and which have other content than the row of their id."""
+    is_known, stored = known.known.find(ids)
+    first = _first_index(ids)
+    new = ~is_known & (first == np.arange(len(ids)))
+    # What a row meets: the stored one of its id, or the first one beside it.
+    met = np.where(is_known, stored, contents[first])
+    return new, ~new & (met != contents)
 
 
-def _differs(row: dict[str, Any], stored: dict[str, Any]) -> bool:
-    """Return whether two rows of one id are equally good and yet not the same."""
-    return (
-        row["content_digest"] != stored["content_digest"]
-        and row["source_version"] == stored["source_version"]
-        and _fullness(row) == _fullness(stored)
-        and _strictness(row) == _strictness(stored)
-    )
+def _standing(row: dict[str, Any]) -> tuple[int, int, int]:
+    """Return what orders the versions of one row: age, then fullness, then how much is masked.
+
+    The same record, read again with more masked, replaces the other: what was too much goes.
+    """
+    age = row["source_version"]
+    fullness = _FULLNESS.get(row["content_state"], _FULL)
+    strictness = _STRICTNESS.get((row["redaction"] or "off").split("/")[0], 0)
+    return _NO_AGE if age is None else age, fullness, strictness
 
 
-def _fullness(row: dict[str, Any]) -> int:
-    return _FULLNESS.get(row["content_state"], _FULL)
-
-
-def _strictness(row: dict[str, Any]) -> int:
-    return _STRICTNESS.get((row["redaction"] or "off").split("/")[0], 0)
+def _says(row: dict[str, Any]) -> str:
+    return str(row["content_digest"])
 
 
 def _joined(found: Sequence[Rows | None], batches: Sequence[Batch]) -> Rows | None:
@@ -265,10 +267,6 @@ def _first_index(ids: UInt64) -> npt.NDArray[np.int64]:
     """Return for each id where it stands first."""
     _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
     return np.asarray(first[inverse], dtype=np.int64)
-
-
-def _first_of_each(ids: UInt64) -> Mask:
-    return _first_index(ids) == np.arange(len(ids))
 
 
 def _count(

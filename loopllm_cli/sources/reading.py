@@ -7,7 +7,6 @@ Python's own notation is read as a last resort, as literals and never as code.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import math
@@ -16,11 +15,12 @@ from typing import Any
 
 import orjson
 
+from loopllm_cli.sources.python_repr import from_python_repr
+
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 NOTHING = b" \t\r\n\x0b\x0c\x00"  # NUL: what crashed writers leave
 _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 digits
-_MAX_LITERAL_BYTES = 1024 * 1024
 _BLOB = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=]{4096,})")
 _PREFIXED = (b"data:", b"event:", b"id:", b"retry:", b":")
 
@@ -118,8 +118,8 @@ def _parse_leniently(line: bytes) -> Any:
             parse_int=_whole,
         )
     except json.JSONDecodeError:
-        value = from_python_repr(text)
-        if value is None:
+        value = from_python_repr(text.strip())
+        if not isinstance(value, dict | list):
             raise BadLine("invalid JSON") from None
     except RecursionError:
         raise BadLine("nested too deeply") from None
@@ -127,21 +127,6 @@ def _parse_leniently(line: bytes) -> Any:
         return _storable(value)
     except RecursionError:
         raise BadLine("nested too deeply") from None
-
-
-def from_python_repr(text: str) -> Any:
-    """Read a dict or list in Python's own notation; None where it is none.
-
-    Some exporters write `str(record)`. Only literals are read, never code; at most 1 MB.
-    """
-    text = text.strip()
-    if text[:1] not in ("{", "[") or "'" not in text or len(text) > _MAX_LITERAL_BYTES:
-        return None
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-    return value if isinstance(value, dict | list) else None
 
 
 def _finite(digits: str) -> float | None:
@@ -164,10 +149,6 @@ def _storable(value: Any) -> Any:
         return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_storable(item) for item in value]
-    if isinstance(value, tuple | set | frozenset):
-        return [_storable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, bytes | complex) or value is Ellipsis:
-        return str(value)
     return value

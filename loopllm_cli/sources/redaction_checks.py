@@ -16,14 +16,20 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def starts_word(text: str, start: int) -> bool:
-    """Tell whether no letter and no digit stands before a place in a text.
+    """Tell whether no Latin letter and no digit stands before a place in a text.
 
+    Chinese, Japanese or Thai have no blanks between words: their letters end none.
     JSON inside a string shows a line break as a backslash and an `n`: that letter belongs to the
     escape and not to the word behind it.
     """
-    if start == 0 or not text[start - 1].isalnum():
+    if start == 0 or not is_latin(text[start - 1]):
         return True
     return escape_before(text, start)
+
+
+def is_latin(char: str) -> bool:
+    """Tell whether a character is a letter from A to Z or a digit."""
+    return char.isascii() and char.isalnum()
 
 
 def stands_alone(text: str, start: int) -> bool:
@@ -137,7 +143,7 @@ def iban_end(written: str) -> int:
             compact = written[: place + 1].replace(" ", "")
             number = int("".join(str(int(c, 36)) for c in compact[4:] + compact[:4]))
             follows = written[place + 1 : place + 2]
-            return place + 1 if number % 97 == 1 and not follows.isalnum() else 0
+            return place + 1 if number % 97 == 1 and not is_latin(follows) else 0
     return 0
 
 
@@ -215,7 +221,7 @@ def looks_random(value: str) -> bool:
     n_kinds = len(set(value))
     if any(c.isdigit() for c in value):
         return n_kinds >= 8
-    return n_kinds >= 12 and value.isalnum() and len(_TURNS.findall(value)) >= 4
+    return n_kinds >= 12 and len(_TURNS.findall(value)) >= 6
 
 
 _PLACEHOLDER = re.compile(

@@ -64,6 +64,11 @@ def _value(match: re.Match[str]) -> Span | None:
     return match.span("value") if checks.looks_random(match["value"]) else None
 
 
+def _long_value(match: re.Match[str]) -> Span | None:
+    """Take a value of known length, unless a few letters fill it."""
+    return match.span("value") if len(set(match["value"])) >= 12 else None
+
+
 def _key(kind: str, pattern: str, gate: str, *probes: str, find: Find = _known) -> Rule:
     return Rule(kind, re.compile(pattern, re.ASCII), gate, probes, find, folded="(?i:" in pattern)
 
@@ -188,7 +193,7 @@ SECRETS = (
         r"(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
         "(?i:secret[_ ]?(?:access[_ ]?)?key)",
         "secret",
-        find=_value,
+        find=_long_value,
     ),
     _key(
         "GITHUB_TOKEN",
@@ -251,7 +256,7 @@ SECRETS = (
         r"(?:Account|SharedAccess)Key=(?P<value>[A-Za-z0-9+/]{40,}={0,2})",
         "(?:Account|SharedAccess)Key=",
         *("AccountKey=", "SharedAccessKey="),
-        find=_value,
+        find=_long_value,
     ),
     _key(
         "JWT",
@@ -286,7 +291,7 @@ SECRETS = (
         "PASSWORD",
         rf"(?i:{_NAMED})[0-9]?[\\\"'`\]*]{{0,4}}"
         r"(?P<by>[ \t]{0,3}(?::=|=>|[:=])[ \t]{0,3}|\s(?:is|was|lautet)(?: now)?:?\s)"
-        r"\\?(?P<quote>[\"'`]?)(?P<value>[^\s\"'`<>,;\\]{8,256})",
+        r"\\?(?P<quote>[\"'`]?)(?P<value>[!#-&(-+\--:=?-\[\]-_a-~]{8,256})",
         _GIVEN_GATE,
         *("password", "passwd", "passphrase", "passwort", "pwd", "secret", "key", "token"),
         find=_assigned,
@@ -299,7 +304,7 @@ SECRETS = (
             r"|[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9A-Za-z_]|[.-][0-9])",
             re.ASCII,
         ),
-        r"(?:^|[^0-9.]|[^0-9]\.)[2-6](?:[0-9]{13,18}(?:[^0-9]|$)|[0-9]{3}[ -]"
+        r"(?:^|[^0-9.]|[^0-9]\.|\\u[0-9a-fA-F]{4})[2-6](?:[0-9]{13,18}(?:[^0-9]|$)|[0-9]{3}[ -]"
         r"(?:[0-9]{4}[ -][0-9]{4}|[0-9]{6})[ -][0-9]{4})",
         (),
         _card,

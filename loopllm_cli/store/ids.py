@@ -29,8 +29,8 @@ class TableIds:
     """
 
     def __init__(self, location: Location, key: str, content: tuple[str, ...]) -> None:
-        self._location = location
-        self._key = key
+        self.location = location
+        self.key = key
         self._content = content
         self._files: set[str] = set()
         self.known = KnownIds()
@@ -41,7 +41,7 @@ class TableIds:
         Raises:
             StoreUnavailable: a file is missing or damaged.
         """
-        table = tables.open_table(self._location)
+        table = tables.open_table(self.location)
         if table is None:
             return
         added = sorted(set(table.file_uris()) - self._files)
@@ -51,18 +51,18 @@ class TableIds:
 
     def took(self, ids: UInt64, contents: UInt64) -> None:
         """Note rows that the caller has just written, so that their file need not be read."""
-        table = tables.open_table(self._location)
+        table = tables.open_table(self.location)
         if table is not None:
             self._files.update(table.file_uris())
         self.known.add(ids, contents)
 
     def _read(self, table: DeltaTable, uri: str) -> None:
-        columns = [self._key, *self._content]
+        columns = [self.key, *self._content]
         try:
             with _open_file(table, uri) as file:
                 present = [name for name in columns if name in file.schema_arrow.names]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=present, use_threads=False):
-                    self.known.add(*digests(batch, self._key, self._content))
+                    self.known.add(*digests(batch, self.key, self._content))
         except (OSError, pa.ArrowException) as error:
             raise StoreUnavailable(
                 f"cannot read {uri} ({str(error).splitlines()[0][:200]})",
@@ -73,16 +73,20 @@ class TableIds:
 def digests(
     rows: pa.RecordBatch | pa.Table, key: str, content: tuple[str, ...]
 ) -> tuple[UInt64, UInt64]:
-    """Return the 64-bit digests of rows' ids and contents."""
-    ids = np.array([hash_text(i) for i in rows.column(key).to_pylist()], dtype=np.uint64)
-    if not content:
-        return ids, np.zeros(len(ids), dtype=np.uint64)
+    """Return the 64-bit digests of rows' ids, and of their contents together with their ids.
+
+    Two ids whose digests are alike are told apart by the second digest.
+    """
     names = rows.schema.names
+    keys = rows.column(key).to_pylist()
+    ids = np.fromiter(map(hash_text, keys), dtype=np.uint64, count=len(keys))
     values = [
-        rows.column(name).to_pylist() if name in names else [None] * len(ids) for name in content
+        rows.column(name).to_pylist() if name in names else [None] * len(keys) for name in content
     ]
-    said = (hash_text("\x1f".join(map(str, row))) for row in zip(*values, strict=True))
-    return ids, np.fromiter(said, dtype=np.uint64, count=len(ids))
+    said = (
+        hash_text("\x1f".join(map(str, row)) + "\x1f") for row in zip(keys, *values, strict=True)
+    )
+    return ids, np.fromiter(said, dtype=np.uint64, count=len(keys))
 
 
 def _open_file(table: DeltaTable, uri: str) -> pq.ParquetFile:

@@ -3,6 +3,9 @@
 An id and its content are known by their 64-bit XXH3 digests, in sorted runs that are merged as
 they grow. Two different rows are taken for one only if both digests collide; where only the
 id's does, the caller looks at the stored row itself.
+
+Runs are at least half as long as the ones after them, so there are few of them, and each id is
+moved only as often as the number of ids doubles.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import numpy.typing as npt
 import xxhash
 
 UInt64 = npt.NDArray[np.uint64]
-_MAX_RUNS = 8
 
 
 def hash_text(text: str) -> int:
@@ -39,10 +41,14 @@ class KnownIds:
         # Reversed, so that of equal ids the last one comes first and is kept.
         unique, first = np.unique(ids[::-1], return_index=True)
         self._runs.append((unique, contents[::-1][first]))
-        if len(self._runs) > _MAX_RUNS:
-            everything = [np.concatenate(parts) for parts in zip(*self._runs, strict=True)]
-            self._runs = []
-            self.add(everything[0], everything[1])
+        while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
+            self._merge_last_two()
+
+    def _merge_last_two(self) -> None:
+        (ids, contents), (new_ids, new_contents) = self._runs[-2:]
+        # The newer run comes first, so that of equal ids its content is kept.
+        unique, first = np.unique(np.concatenate([new_ids, ids]), return_index=True)
+        self._runs[-2:] = [(unique, np.concatenate([new_contents, contents])[first])]
 
     def find(self, ids: UInt64) -> tuple[npt.NDArray[np.bool_], UInt64]:
         """Return, per id, whether it is known and its content (0 where it is not)."""

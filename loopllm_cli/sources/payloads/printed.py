@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from loopllm_cli.sources.fields import from_python_repr
+from loopllm_cli.sources.python_repr import from_python_repr
 from loopllm_cli.sources.reading import BadLine
 
 # Linear: a text that is never closed runs to the end.

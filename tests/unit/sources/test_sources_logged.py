@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loopllm_cli.sources.fields import from_python_repr
 from loopllm_cli.sources.payloads import logged
+from loopllm_cli.sources.python_repr import from_python_repr
 
 CALL = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 

@@ -7,7 +7,7 @@ boundary cheaply. Whether a row is new is decided elsewhere, by the one who writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,14 +18,14 @@ import orjson
 import pyarrow as pa
 
 from loopllm_cli.sources.columns import PLAIN, Mapping
-from loopllm_cli.sources.containers import Chunk
+from loopllm_cli.sources.containers import Chunk, Item
 from loopllm_cli.sources.decode import Router
 from loopllm_cli.sources.formats import Format
 from loopllm_cli.sources.identity import UserHasher, drop_ips, hash_users
 from loopllm_cli.sources.implicit import implicit_feedback
 from loopllm_cli.sources.reading import BadLine, is_blank, parse_record
 from loopllm_cli.sources.redaction import Redactor
-from loopllm_cli.sources.rows import Decoded, Origin, Part, Record, Row, digest, to_json
+from loopllm_cli.sources.rows import Decoded, Origin, Part, Record, Row, digest, text_hash, to_json
 from loopllm_cli.sources.unwrap import unwrap
 from loopllm_cli.store import tables
 from loopllm_cli.store.ids import digests
@@ -116,15 +116,15 @@ class Decoder:
         """Decode a chunk of the file that is called `path`."""
         batch = Batch(n_bytes_read=chunk.n_bytes_read, n_bytes_total=chunk.n_bytes_total)
         found: list[tuple[str, Decoded]] = []
-        clean = bool(chunk.block) and not self._redactor.may_hold(chunk.block)
         origin = self.origin(path)
-        for number, item in chunk.numbered():
+        numbered = list(chunk.numbered())
+        for (number, item), dirty in zip(numbered, self._dirty(chunk, numbered), strict=True):
             if isinstance(item, bytes) and is_blank(item):
                 batch.n_blank += 1
                 continue
             origin.line = number
             try:
-                records = self._records(item, clean, batch)
+                records = self._records(item, dirty, batch)
             except BadLine as reason:
                 self._reject(item, number, str(reason), batch)
                 continue
@@ -147,7 +147,19 @@ class Decoder:
         origin = self.origin(place[0])
         origin.line = place[1]
         batch = Batch()
-        return self._gather(batch, [(shape.name, shape.assemble(group, parts, origin))], origin)
+        decoded = shape.assemble(group, parts, origin)
+        # A secret may only show once the chunks of a stream are joined.
+        decoded.interactions = [self._masked(row, batch) for row in decoded.interactions]
+        return self._gather(batch, [(shape.name, decoded)], origin)
+
+    def _masked(self, row: Row, batch: Batch) -> Row:
+        masked, hits = self._redactor.redact_record(row)
+        if hits:
+            batch.redacted.update(hits)
+            for text, name in (("prompt_text", "prompt_hash"), ("response_text", "response_hash")):
+                if masked.get(text) is not None:
+                    masked[name] = text_hash(masked[text])
+        return masked
 
     def origin(self, path: str) -> Origin:
         """Return where records of a file stand, with how their values are to be read."""
@@ -161,16 +173,22 @@ class Decoder:
             self._redactor.stamp,
         )
 
-    def _records(self, item: bytes | Record, clean: bool, batch: Batch) -> Iterator[Record]:
+    def _dirty(self, chunk: Chunk, numbered: list[Item]) -> Iterable[bool]:
+        """Say of each item whether it may hold something to mask."""
+        if chunk.block and not self._redactor.may_hold(chunk.block):
+            return [False] * len(numbered)
+        lines = [item if isinstance(item, bytes) else b"" for _, item in numbered]
+        found = self._redactor.lines_that_may_hold(lines)
+        return [
+            hit or isinstance(item, dict) for hit, (_, item) in zip(found, numbered, strict=True)
+        ]
+
+    def _records(self, item: bytes | Record, dirty: bool, batch: Batch) -> Iterator[Record]:
         """Parse, mask and unwrap what stands at one place.
 
         Secrets are masked before anything else sees the record: a format cannot forget it.
         """
-        if isinstance(item, dict):
-            record, dirty = item, True
-        else:
-            record = parse_record(item)
-            dirty = not clean and self._redactor.may_hold(item)
+        record = item if isinstance(item, dict) else parse_record(item)
         if self._hash_user is not None:
             record = drop_ips(record)
         if dirty:
@@ -216,6 +234,10 @@ class Decoder:
                 batch.n_parts += bool(decoded.parts)
                 batch.n_skipped += not decoded.parts
         derived = [vote for row in rows for vote in _implicit(origin, row)]
+        for _, decoded in found:
+            for row, messages in decoded.closing:
+                origin.line = row["source_line"]
+                derived += implicit_feedback(origin, row, messages)
         votes += derived
         votes_from += [-1] * len(derived)
         batch.n_records += len(found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -52,7 +53,7 @@ class UserHasher:
         return UserHasher, (self._key,)
 
 
-def hash_users(value: Any, hash_user: UserHasher, depth: int = 0) -> Any:
+def hash_users(value: Any, hash_user: Callable[[str], str], depth: int = 0) -> Any:
     """Return a record with its users' ids as pseudonyms, wherever a field is named for them."""
     if depth > _MAX_DEPTH:
         return value

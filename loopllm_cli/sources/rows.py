@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from loopllm_cli.sources.identity import hash_users
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.store.schema import SCHEMA_VERSION
 
@@ -26,6 +28,7 @@ Message = dict[str, Any]
 _REDACTED = {"redacted-by-litellm", "[redacted]", "<redacted>", "redacted", "***", "[filtered]"}
 _CUT = ("[truncated]", "[truncated]...", "...(truncated)", "<truncated>")
 _MAX_ID_CHARS = 256
+_NAMES_A_USER = re.compile(r'"[a-z_]*user(?:_?id)?"\s*:', re.IGNORECASE)
 _ESCAPING = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), "�"))
 
 
@@ -66,13 +69,15 @@ class Decoded:
     """What one record turned out to hold.
 
     `skipped` says, per thing that is no response and no feedback (a tool's span, an embedding
-    call), what it is; such things are counted and never stored.
+    call), what it is; such things are counted and never stored. `closing` holds whole
+    conversations that end with a user's message, which makes no row, with their last row.
     """
 
     interactions: list[Row] = field(default_factory=list)
     feedback: list[Row] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    closing: list[tuple[Row, list[Message]]] = field(default_factory=list)
 
     def add(self, other: Decoded) -> None:
         """Take over what another record held."""
@@ -80,6 +85,7 @@ class Decoded:
         self.feedback += other.feedback
         self.parts += other.parts
         self.skipped += other.skipped
+        self.closing += other.closing
 
 
 def to_json(value: Any) -> str:
@@ -191,6 +197,8 @@ def interaction(
     row["source_record_id"] = native_id
     _add_origin(row, origin)
     row["redaction"] = origin.redaction
+    if origin.hash_user and (rest := get("attributes_json")) and _NAMES_A_USER.search(rest):
+        row["attributes_json"] = to_json(hash_users(orjson.loads(rest), origin.hash_user))
     if get("time_basis") is None:
         row["time_basis"] = "log_time" if get("request_time") is not None else "none"
     if get("content_state") is None:

@@ -20,7 +20,9 @@ from loopllm_cli.sources.rows import Decoded, Origin, Row, feedback, text_messag
 NAME = "feedback"
 # The narrowest first: a trace may hold many responses, a span holds one.
 TARGETS = ("interaction_id", "response_id", "request_id", "message_id", "span_id", "trace_id", "id")
-KINDS = ("thumbs", "rating", "correction", "comparison")
+# What happened, without a judgement: a user took over an answer, asked for another, left.
+EVENTS = ("copy", "accept", "regeneration", "escalation", "abandon", "comment")
+KINDS = ("thumbs", "rating", "correction", "comparison", *EVENTS)
 _SIDES = (("response_a", "response_b"), ("response_1", "response_2"), ("output_1", "output_2"))
 _SIDE_NAMES = {"a": 0, "1": 0, "b": 1, "2": 1}
 
@@ -50,6 +52,9 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
     values = {**_who_and_when(record, origin), **_target(record)}
     if kind == "comparison":
         values.update(_comparison(record))
+    elif kind in EVENTS:
+        said = record.get(kind) if isinstance(record.get(kind), str) else record.get("value")
+        values["score_label"] = to_text(said)
     else:
         values.update(_judgement(kind, _value(record, kind), record))
     return Decoded([], [feedback(origin, NAME, kind, values)])
@@ -94,7 +99,9 @@ def _kind(record: dict[str, Any]) -> str | None:
         return str(record["type"])
     if "winner" in record and "candidates" in record:
         return "comparison"
-    return next((kind for kind in KINDS if record.get(kind) is not None), None)
+    # An event is named as such: a record that merely has a comment is no feedback yet.
+    judgements = (kind for kind in KINDS if kind not in EVENTS)
+    return next((kind for kind in judgements if record.get(kind) is not None), None)
 
 
 def _value(record: dict[str, Any], kind: str) -> Any:
@@ -178,9 +185,10 @@ def _inline_comparison(record: dict[str, Any], origin: Origin, names: tuple[str,
         sides.append(Side(inputs, text_message("assistant", record[name]), values))
     winner, distance = _inline_winner(record)
     if distance is not None:
-        # A shade between two answers is a probability or a mean, whoever voted.
-        kind = to_text(record.get("annotator_kind")) or "UNKNOWN"
-        who.update(annotator_kind=kind, score_value=distance, scale_min=0.0, scale_max=1.0)
+        who.update(score_value=distance, scale_min=0.0, scale_max=1.0)
+    if distance is not None or f"generator_{names[0][-1]}" in record:
+        # AlpacaEval's annotators are mostly models, and a shade is a probability or a mean.
+        who["annotator_kind"] = to_text(record.get("annotator_kind")) or "UNKNOWN"
     verdict = Verdict(winner, who)
     return compared(origin, NAME, sides, verdict, to_text(record.get("id")))
 

@@ -1,4 +1,6 @@
-"""Langfuse's scores and corrections: the table of the blob export, and the API.
+"""Langfuse's scores and corrections: the table of the blob export, and the API (v2 and v3).
+
+In v3 the value has the score's own type, and what it is about stands in `subject`.
 
 Source: https://langfuse.com/docs/api-and-data-platform/features/scores-api ;
 packages/shared/src/domain/scores.ts in github.com/langfuse/langfuse
@@ -29,13 +31,20 @@ _SPELLINGS = {
     "createdAt": "created_at",
 }
 _TARGETS = ("trace_id", "observation_id", "session_id", "dataset_run_id")
+_SUBJECTS = {
+    "trace": "trace_id",
+    "observation": "observation_id",
+    "session": "session_id",
+    "experiment": "dataset_run_id",
+}
 
 
 def recognises(record: Record) -> bool:
     """Return whether a record is one score."""
     has_type = "data_type" in record or "dataType" in record
     keys = ("trace_id", "traceId", "session_id", "sessionId", "dataset_run_id", "datasetRunId")
-    return has_type and "source" in record and "name" in record and any(k in record for k in keys)
+    about = isinstance(record.get("subject"), dict) or any(key in record for key in keys)
+    return has_type and "source" in record and "name" in record and about
 
 
 def decode(record: Record, origin: Origin) -> Decoded:
@@ -57,6 +66,7 @@ def to_vote(record: Record, origin: Origin, trace_id: str | None = None) -> Row:
         BadLine: it has no value, or says nothing about what it is of.
     """
     score = {_SPELLINGS.get(key, key): value for key, value in record.items()}
+    score.update(_of_subject(score.get("subject")))
     name = text_of_value(score.get("name"))
     source = to_text(score.get("source"))
     kind, values = _judgement(score, name, source)
@@ -81,6 +91,8 @@ def _judgement(score: Record, name: str | None, source: str | None) -> tuple[str
     words = text_of_value(score.get("long_string_value")) or text_of_value(
         score.get("string_value")
     )
+    if words is None and data_type in ("CATEGORICAL", "TEXT", "CORRECTION"):
+        words = value if isinstance(value, str) else None
     if data_type == "CORRECTION":
         return "correction", votes.correction(words)
     if data_type == "TEXT":
@@ -93,6 +105,15 @@ def _judgement(score: Record, name: str | None, source: str | None) -> tuple[str
     # A yes or no that came through the API is the user's; an expert's may be about anything.
     is_thumb = data_type == "BOOLEAN" and source == "API"
     return votes.score(name, value, words, is_boolean=is_thumb)
+
+
+def _of_subject(subject: Any) -> Row:
+    """Read what the API's third version says a score is about."""
+    if not isinstance(subject, dict):
+        return {}
+    column = _SUBJECTS.get(to_text(subject.get("kind")) or "")
+    found = {column: subject.get("id")} if column else {}
+    return {**found, "trace_id": subject.get("traceId")} if "traceId" in subject else found
 
 
 def _annotator(source: str | None, kind: str) -> Row:

@@ -1,4 +1,6 @@
-"""LangSmith's runs: the bulk export (Parquet rows) and what `list_runs` gives (JSON Lines).
+"""LangSmith's runs: the bulk export (Parquet rows) and what the client gives (JSON Lines).
+
+`list_runs` and its successor `runs.query` differ in a few names and in upper case.
 
 Source: https://docs.langchain.com/langsmith/run-data-format ;
 python/langsmith/schemas.py in github.com/langchain-ai/langsmith-sdk
@@ -67,11 +69,11 @@ def decode(record: Record, origin: Origin) -> Decoded:
         return Decoded(skipped=[_KINDS.get(kind, "other run")])
     request, response = _sides(record)
     extra = as_dict(record.get("extra"))
-    metadata = as_dict(extra.get("metadata"))
+    metadata = as_dict(extra.get("metadata")) or as_dict(record.get("metadata"))
     start = to_time(record.get("start_time"), origin.date_format)
     end = to_time(record.get("end_time"), origin.date_format)
-    parent = text_of_value(record.get("parent_run_id"))
-    failed = to_text(record.get("status")) == "error"
+    parent = _parent(record)
+    failed = (to_text(record.get("status")) or "").lower() == "error"
     values: Row = {
         "operation_name": None if kind == "llm" else "invoke_agent",
         # A run is exported again when it has ended.
@@ -101,13 +103,19 @@ def _is_application(record: Record, native_id: str) -> bool:
     trace_id = text_of_value(record.get("trace_id"))
     children = as_json(record.get("child_run_ids")) or as_json(record.get("direct_child_run_ids"))
     return (
-        text_of_value(record.get("parent_run_id")) is None
+        _parent(record) is None
         and trace_id in (None, native_id)
         and not children
         and not record.get("child_runs")
         and is_question(record.get("inputs"))
         and is_answer(record.get("outputs"))
     )
+
+
+def _parent(record: Record) -> str | None:
+    """Return the run that called this one; `parent_run_ids` has the root first."""
+    above = text_list(record.get("parent_run_ids"))
+    return text_of_value(record.get("parent_run_id")) or (above[-1] if above else None)
 
 
 def _sides(record: Record) -> tuple[Request | None, Response | None]:
@@ -177,10 +185,9 @@ def _tokens(record: Record, response: Response | None) -> Row:
 
 def _rest(record: Record, extra: Record, metadata: Record) -> str | None:
     rest = {key: value for key, value in record.items() if key not in _READ}
-    if rest.get("status") == "success":
-        del rest["status"]
-    if rest.get("run_type") == "llm":
-        del rest["run_type"]
+    for name, usual in (("status", "success"), ("run_type", "llm")):
+        if (to_text(rest.get(name)) or "").lower() == usual:
+            del rest[name]
     rest["metadata"] = {key: value for key, value in metadata.items() if key not in _METADATA}
     for name in ("runtime", "invocation_params"):
         rest[name] = extra.get(name)

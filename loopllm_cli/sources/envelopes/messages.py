@@ -62,7 +62,8 @@ def decode(record: dict[str, Any], origin: Origin, mapping: Mapping = PLAIN) -> 
             )
         )
     votes = {name: mapping.get(record, name) for name in ("feedback", "rating", "correction")}
-    return Decoded(rows, inline_feedback(origin, rows[-1], votes, record))
+    closing = [(rows[-1], messages)] if messages[-1]["role"] == "user" else []
+    return Decoded(rows, inline_feedback(origin, rows[-1], votes, record), closing=closing)
 
 
 _ONCE = (

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from loopllm_cli.sources.fields import as_json
-from loopllm_cli.sources.python_repr import from_python_repr
 from loopllm_cli.sources.formats import Format, Rank
 from loopllm_cli.sources.payloads.opik import to_rows
+from loopllm_cli.sources.python_repr import from_python_repr
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Origin, Record
 

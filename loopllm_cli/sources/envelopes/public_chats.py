@@ -15,7 +15,7 @@ from typing import Any
 
 from loopllm_cli.sources.fields import to_number, to_text, to_time
 from loopllm_cli.sources.formats import Format, Rank
-from loopllm_cli.sources.payloads.conversation import Conversation, is_turns, rows_per_turn
+from loopllm_cli.sources.payloads.conversation import Conversation, decode_turns, is_turns
 from loopllm_cli.sources.payloads.openai_chat import to_messages, to_usage
 from loopllm_cli.sources.rows import Decoded, Origin, Record, Row, to_json
 
@@ -65,7 +65,7 @@ def decode_lmsys(record: Record, origin: Origin) -> Decoded:
         # A record that is masked in a way that cannot be seen is masked in every turn.
         if masked and (any(shown[: at + 1]) or not any(shown)):
             talk.turns[at] = {"content_state": "redacted"}
-    return Decoded(rows_per_turn(origin, LMSYS, talk))
+    return decode_turns(origin, LMSYS, talk)
 
 
 def decode_wildchat(record: Record, origin: Origin) -> Decoded:
@@ -91,7 +91,7 @@ def decode_wildchat(record: Record, origin: Origin) -> Decoded:
         # The conversation's time is that of its last answer; the first release has no other.
         time = to_time(record.get("timestamp"), origin.date_format)
         talk.once.update(request_time=time, time_basis="response_end" if time else "none")
-    return Decoded(rows_per_turn(origin, WILDCHAT, talk))
+    return decode_turns(origin, WILDCHAT, talk)
 
 
 def _conversation(record: Record) -> Conversation:

@@ -13,7 +13,7 @@ from typing import Any
 
 from loopllm_cli.sources.fields import as_json, to_text
 from loopllm_cli.sources.formats import Format, Rank
-from loopllm_cli.sources.payloads.conversation import Conversation, is_turns, rows_per_turn
+from loopllm_cli.sources.payloads.conversation import Conversation, decode_turns, is_turns
 from loopllm_cli.sources.payloads.preference import Side, Verdict, compared
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Decoded, Message, Origin, Row, text_message, to_json
@@ -55,7 +55,7 @@ def decode(record: dict[str, Any], origin: Origin) -> Decoded:
         native_id=to_text(record.get("id")),
         once={"attributes_json": _rest(record)},
     )
-    return Decoded(rows_per_turn(origin, NAME, talk))
+    return decode_turns(origin, NAME, talk)
 
 
 def decode_preference(record: dict[str, Any], origin: Origin) -> Decoded:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopllm_cli.sources.reading import BadLine
-from loopllm_cli.sources.rows import Message, Origin, Row, digest, interaction
+from loopllm_cli.sources.rows import Decoded, Message, Origin, Row, digest, interaction
 
 
 @dataclass(slots=True)
@@ -66,6 +66,17 @@ def rows_per_turn(origin: Origin, source_format: str, talk: Conversation) -> lis
             )
         )
     return rows
+
+
+def decode_turns(origin: Origin, source_format: str, talk: Conversation) -> Decoded:
+    """Build a row for every assistant message, and keep what the user said at the end.
+
+    Raises:
+        BadLine: there is no assistant message.
+    """
+    rows = rows_per_turn(origin, source_format, talk)
+    closing = [(rows[-1], talk.messages)] if talk.messages[-1]["role"] == "user" else []
+    return Decoded(rows, closing=closing)
 
 
 def is_turns(value: Any, *names: str) -> bool:

@@ -48,6 +48,18 @@ def escalated(batch: RowBatch) -> FloatArray:
     return _share(batch, "n_escalations", batch.numbers("n_escalations") > 0)
 
 
+@signal("dissatisfied_next", SignalKind.RATE, Worse.UP, 0.01)
+def dissatisfied_next(batch: RowBatch) -> FloatArray:
+    """Share of all answers that users complained about, repeated or corrected in what came next."""
+    return _share(batch, "n_implicit_bad", batch.numbers("n_implicit_bad") > 0)
+
+
+@signal("thanked_next", SignalKind.RATE, Worse.EITHER, 0.02)
+def thanked_next(batch: RowBatch) -> FloatArray:
+    """Share of all answers that users thanked for in their next message."""
+    return _share(batch, "n_implicit_good", batch.numbers("n_implicit_good") > 0)
+
+
 @signal("rating", SignalKind.AMOUNT, Worse.DOWN, 0.05)
 def rating(batch: RowBatch) -> FloatArray:
     """Mean rating of rated answers, on a scale from 0 to 1."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 from loopllm_cli.sources.columns import PLAIN, Mapping
 from loopllm_cli.sources.containers import Chunk, Item
 from loopllm_cli.sources.decode import Router
+from loopllm_cli.sources.endings import mine_endings
 from loopllm_cli.sources.formats import Format
 from loopllm_cli.sources.identity import UserHasher, drop_ips, hash_users
 from loopllm_cli.sources.implicit import implicit_feedback
@@ -30,6 +31,7 @@ from loopllm_cli.sources.unwrap import unwrap
 from loopllm_cli.store import tables
 from loopllm_cli.store.ids import digests
 from loopllm_cli.store.known import UInt64, hash_text
+from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import FEEDBACK, INTERACTIONS, PARTS
 
 ROW_CONTENT = ("content_digest", "source_version")
@@ -97,6 +99,7 @@ class Batch:
     skipped: Counter[str] = field(default_factory=Counter)
     redacted: Counter[str] = field(default_factory=Counter)
     models: set[str] = field(default_factory=set)
+    conversations: set[str] = field(default_factory=set)
     first_time: datetime | None = None
     last_time: datetime | None = None
     n_bytes_read: int = 0
@@ -151,6 +154,13 @@ class Decoder:
         # A secret may only show once the chunks of a stream are joined.
         decoded.interactions = [self._masked(row, batch) for row in decoded.interactions]
         return self._gather(batch, [(shape.name, decoded)], origin)
+
+    def endings(self, project: Project, conversations: set[str]) -> Batch:
+        """Mine what conversations as a whole show, as feedback that is derived from others."""
+        batch = Batch()
+        votes = mine_endings(project, conversations, self.origin(""))
+        batch.feedback = _rows(votes, FEEDBACK, "feedback_id", (), [-1] * len(votes))
+        return batch
 
     def _masked(self, row: Row, batch: Batch) -> Row:
         masked, hits = self._redactor.redact_record(row)
@@ -304,6 +314,7 @@ def _note(batch: Batch, rows: list[Row]) -> None:
     batch.last_time = max(times, default=None)
     models = (row.get("response_model") or row.get("request_model") for row in rows)
     batch.models = {model for model in models if model}
+    batch.conversations = {name for row in rows if (name := row.get("conversation_id"))}
 
 
 def _shown(record: Any) -> bytes:

@@ -19,12 +19,22 @@ from loopllm_cli.errors import DataError, UnknownFormat
 from loopllm_cli.sources.csv_rows import iter_csv_rows, looks_like_csv
 from loopllm_cli.sources.files import STDIN, ByteSource
 from loopllm_cli.sources.objects import is_page, iter_objects
-from loopllm_cli.sources.reading import BOM, NOTHING, BadLine, is_blank, parse_record, unreadable
+from loopllm_cli.sources.reading import (
+    BOM,
+    NOTHING,
+    BadLine,
+    is_blank,
+    parse_record,
+    unreadable,
+    without_blobs,
+)
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 _ITEMS_PER_CHUNK = 2000
 _BYTES_PER_CHUNK = 8 * 1024 * 1024
 _SNIFFED_LINES = 5
+# A record of this size travels without its embedded files.
+_LONG_BYTES = 4 * 1024 * 1024
 Item = tuple[int, "bytes | dict[str, Any]"]
 
 
@@ -146,9 +156,11 @@ def _in_chunks(items: Iterator[Item]) -> Iterator[Chunk]:
     """Gather numbered records until they are worth a chunk."""
     gathered: list[Item] = []
     n_bytes = 0
-    for item in items:
-        gathered.append(item)
-        n_bytes += len(item[1]) if isinstance(item[1], bytes) else 1024
+    for number, item in items:
+        if isinstance(item, bytes) and len(item) > _LONG_BYTES:
+            item = without_blobs(item)
+        gathered.append((number, item))
+        n_bytes += len(item) if isinstance(item, bytes) else _n_bytes(item)
         if len(gathered) >= _ITEMS_PER_CHUNK or n_bytes >= _BYTES_PER_CHUNK:
             yield Chunk(gathered[0][0], items=gathered)
             gathered, n_bytes = [], 0
@@ -156,42 +168,38 @@ def _in_chunks(items: Iterator[Item]) -> Iterator[Chunk]:
         yield Chunk(gathered[0][0], items=gathered)
 
 
+def _n_bytes(record: dict[str, Any]) -> int:
+    return sum(len(cell) if isinstance(cell, str) else 8 for cell in record.values())
+
+
 def _lines(blocks: Iterator[bytes]) -> Iterator[Chunk]:
-    """Cut blocks at their last newline; a line longer than a block is gathered, up to a limit."""
+    """Cut blocks at their last newline; a long line is gathered from several, up to a limit."""
     number, rest = 1, bytearray()
     skipping = False
     for block in blocks:
-        end = block.rfind(b"\n")
-        if end < 0:
-            if skipping:
+        at, first = 0, block.find(b"\n")
+        n_more = len(block) if first < 0 else first
+        if skipping or len(rest) + n_more > min(_LONG_BYTES, MAX_LINE_BYTES):
+            if not skipping:
+                rest += block[:n_more]
+                if len(rest) > MAX_LINE_BYTES:
+                    yield _too_long(number, rest)
+                    rest, skipping = bytearray(), True
+            if first < 0:
                 continue
-            rest += block
-            if len(rest) > MAX_LINE_BYTES:
-                yield _too_long(number, rest)
-                rest, skipping = bytearray(), True
-            continue
-        if skipping:
-            first = block.find(b"\n")
-            number, skipping = number + 1, False
-            block, end = block[first + 1 :], end - first - 1
-            if end < 0:
-                rest = bytearray(block)
-                continue
-        if len(rest) + end > MAX_LINE_BYTES:
-            # The end of a line that is just beyond the limit came with this block.
-            first = block.find(b"\n")
-            yield _too_long(number, rest)
-            number, rest = number + 1, bytearray()
-            block, end = block[first + 1 :], end - first - 1
-            if end < 0:
-                rest = bytearray(block)
-                continue
-        whole = bytes(rest) + block[:end] if rest else block[:end]
-        rest = bytearray(block[end + 1 :])
-        yield Chunk(number, whole)
-        number += whole.count(b"\n") + 1
+            if not skipping:
+                yield Chunk(number, items=[(number, without_blobs(rest))])
+            number, rest, skipping = number + 1, bytearray(), False
+            at = first + 1
+        end = block.rfind(b"\n", at)
+        if end >= 0:
+            whole = bytes(rest) + block[at:end]
+            yield Chunk(number, whole)
+            number += whole.count(b"\n") + 1
+            rest, at = bytearray(), end + 1
+        rest += block[at:]
     if rest:
-        yield Chunk(number, bytes(rest))
+        yield Chunk(number, items=[(number, without_blobs(rest))])
 
 
 def _too_long(number: int, head: bytearray) -> Chunk:

@@ -178,6 +178,7 @@ class _Run:
         self._waiting: list[Batch] = []
         self._waiting_bytes = 0
         self._groups: set[int] = set()
+        self._conversations: set[str] = set()
         self._writer = ThreadPoolExecutor(1)
         self._writing: Future[Tally] | None = None
         self._columns: dict[str, Counter[str]] = {}
@@ -231,6 +232,7 @@ class _Run:
                 self._rejects.add(shown, reject.number, reject.reason, reject.head)
             if self._options.dry_run:
                 self._note_columns(batch)
+            self._conversations |= batch.conversations
             self._groups.update(part_digest(*group) for group in batch.groups)
             self._take(batch)
             if self._options.on_progress:
@@ -280,11 +282,15 @@ class _Run:
             for batch in assembled(self._project, self._workers.local, self._groups):
                 self._take_assembled(batch)
             self._write_assembled()
+        if self._conversations and not self._options.dry_run:
+            self._waiting = [self._workers.local.endings(self._project, self._conversations)]
+            self._write_assembled()
         if whole and not self._options.dry_run:
             self._merger.write([], whole)
 
     def _take_assembled(self, batch: Batch) -> None:
         self._account.models |= batch.models
+        self._conversations |= batch.conversations
         self._waiting.append(batch)
         if len(self._waiting) >= 2000:
             self._write_assembled()

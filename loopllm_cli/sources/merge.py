@@ -286,9 +286,9 @@ def _count(
         tally.extra += int(new_rows.sum()) - int(kept.sum())
     voted = np.zeros(len(has_rows), dtype=bool)
     if votes is not None:
-        counted = new_votes & (votes.records >= 0)
-        voted[votes.records[counted]] = True
-        tally.extra += int((counted & has_rows[votes.records]).sum())
+        counted = votes.records[new_votes & (votes.records >= 0)]
+        voted[counted] = True
+        tally.extra += int(has_rows[counted].sum())
         tally.implicit += int((new_votes & (votes.records < 0)).sum())
     only_votes = has_votes & ~has_rows
     tally.kept += int(kept.sum())

@@ -20,8 +20,14 @@ from loopllm_cli.sources.python_repr import from_python_repr
 MAX_RECORD_BYTES = 32 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 NOTHING = b" \t\r\n\x0b\x0c\x00"  # NUL: what crashed writers leave
+_HEAD_BYTES = 1024
 _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 digits
-_BLOB = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/=]{4096,})")
+_MIN_BLOB_CHARS = 4096
+# Some writers escape the slash, in JSON and so in base64.
+_BLOB = re.compile(
+    rb"data:([\w.+-]{1,100}/[\w.+-]{1,100})?+(?:;[\w=.+-]{1,100}+){0,8};base64,"
+    rb"((?:[\w+/=-]++|\\/)*+)"
+)
 _PREFIXED = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -62,10 +68,10 @@ def parse_record(line: bytes) -> dict[str, Any]:
     """
     if isinstance(line, UnreadableLine):
         raise BadLine(line.reason)
-    if len(line) > 4096 and b";base64," in line:
-        line = _BLOB.sub(_blob, line)
-    if len(line) > MAX_RECORD_BYTES:
-        raise BadLine(f"a record of more than {MAX_RECORD_BYTES >> 20} MiB of text")
+    if len(line) > _MIN_BLOB_CHARS:
+        line = without_blobs(line)
+        if isinstance(line, UnreadableLine):
+            raise BadLine(line.reason)
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -78,11 +84,29 @@ def parse_record(line: bytes) -> dict[str, Any]:
     return record
 
 
+def without_blobs(line: bytes | bytearray) -> bytes:
+    """Return a line without its embedded files: those are the bulk of the longest lines.
+
+    A line that is too long even so becomes one that `parse_record` rejects.
+    """
+    short = _BLOB.sub(_blob, line) if b";base64," in line else bytes(line)
+    if len(short) > MAX_RECORD_BYTES:
+        reason = f"a record of more than {MAX_RECORD_BYTES >> 20} MiB of text"
+        return unreadable(short[:_HEAD_BYTES], reason)
+    return short
+
+
 def _blob(found: re.Match[bytes]) -> bytes:
     """Name an embedded file by type, digest and size instead of keeping it."""
-    content = found[2]
-    sha = hashlib.sha256(content).hexdigest()[:32].encode()
-    return b"blob:%s:%s:%d" % (found[1] or b"unknown", sha, len(content) * 3 // 4)
+    start, end = found.span(2)
+    if end - start < _MIN_BLOB_CHARS:
+        return bytes(found[0])
+    with memoryview(found.string) as line, line[start:end] as content:
+        n_escaped = found.string.count(b"\\", start, end)
+        read = bytes(content).replace(b"\\/", b"/") if n_escaped else content
+        sha = hashlib.sha256(read).hexdigest()[:32].encode()
+    n_bytes = (end - start - n_escaped) * 3 // 4
+    return b"blob:%s:%s:%d" % (found[1] or b"unknown", sha, n_bytes)
 
 
 def _has_rounded(record: Any) -> bool:

@@ -42,6 +42,7 @@ _READ = {
     *("extra", "tags", "parent_run_id", "parent_run_ids", "child_run_ids", "prompt_tokens"),
     *("completion_tokens", "total_tokens", "total_cost", "first_token_time", "events"),
     *("prompt_token_details", "completion_token_details", "direct_child_run_ids", "child_runs"),
+    "thread_id",
 }
 _METADATA = {
     *("ls_provider", "ls_model_name", "ls_temperature", "ls_max_tokens", "thread_id"),
@@ -70,6 +71,7 @@ def decode(record: Record, origin: Origin) -> Decoded:
     request, response = _sides(record)
     extra = as_dict(record.get("extra"))
     metadata = as_dict(extra.get("metadata")) or as_dict(record.get("metadata"))
+    told = {"thread_id": record.get("thread_id"), **metadata}
     start = to_time(record.get("start_time"), origin.date_format)
     end = to_time(record.get("end_time"), origin.date_format)
     parent = _parent(record)
@@ -91,7 +93,7 @@ def decode(record: Record, origin: Origin) -> Decoded:
         "tags": text_list(record.get("tags")),
         "cost_usd": _cost(record.get("total_cost")),
         "error_type": exception_name(record.get("error")) or ("error" if failed else None),
-        **_about(metadata, as_dict(extra.get("invocation_params")), request, response),
+        **_about(told, as_dict(extra.get("invocation_params")), request, response),
         **_tokens(record, response),
         "attributes_json": _rest(record, extra, metadata),
     }

@@ -28,6 +28,8 @@ NAN = float("nan")
         ("thumbs_up", "polarity", [-1, 0, 1, None], [0.0, 0.0, 1.0, 0.0]),
         ("corrected", "n_corrections", [0, 2, None], [0.0, 1.0, 0.0]),
         ("escalated", "n_escalations", [0, 1, None], [0.0, 1.0, 0.0]),
+        ("dissatisfied_next", "n_implicit_bad", [0, 2, None], [0.0, 1.0, 0.0]),
+        ("thanked_next", "n_implicit_good", [0, 1, None], [0.0, 1.0, 0.0]),
         ("rating", "rating", [0.5, None], [0.5, NAN]),
     ],
 )

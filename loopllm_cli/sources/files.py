@@ -22,7 +22,7 @@ import xxhash
 from loopllm_cli.errors import DataError, UnknownFormat, UsageError
 
 STDIN = "-"
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 # Logs shrink 5 to 40 times; what grows far more is a bomb or a mistake.
 MAX_EXPANSION = 250
 _BITE_BYTES = 16 * 1024

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import orjson
 
-from loopllm_cli.sources.implicit_rules import Sign, mine_follow_up
 from loopllm_cli.sources.rows import Message, Origin, Row, feedback, text_hash, text_of
 
-__all__ = ["Sign", "implicit_feedback", "mine_follow_up", "mine_messages"]
+if TYPE_CHECKING:
+    from loopllm_cli.sources.implicit_rules import Sign
 
 NAME = "implicit"
 
@@ -26,6 +27,8 @@ def mine_messages(messages: list[Message]) -> Iterator[tuple[int, Sign]]:
 
     Looked at is every assistant message that a user's message follows directly.
     """
+    from loopllm_cli.sources.implicit_rules import mine_follow_up
+
     asked: str | None = None
     for place, message in enumerate(messages[:-1]):
         if message["role"] == "user":
@@ -56,6 +59,9 @@ def implicit_feedback(origin: Origin, row: Row, messages: list[Message] | None =
     answered, said_next = text_of(messages[-2:-1], "assistant"), text_of(messages[-1:], "user")
     if not answered or not said_next:
         return []
+    # Hundreds of patterns are compiled here, which logs of single turns never need.
+    from loopllm_cli.sources.implicit_rules import mine_follow_up
+
     sign = mine_follow_up(text_of(messages[-3:-2], "user"), answered, said_next)
     if sign is None:
         return []

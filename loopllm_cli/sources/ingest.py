@@ -42,7 +42,7 @@ from loopllm_cli.store.schema import SCHEMA_VERSION
 from loopllm_cli.store.secret import read_key
 
 # One commit, and one Parquet file, per so many bytes of decoded rows.
-COMMIT_BYTES = 64 * 1024 * 1024
+COMMIT_BYTES = 32 * 1024 * 1024
 _PARALLEL_BYTES = 64 * 1024 * 1024
 _MAX_PROCESSES = 8
 _MIN_REJECTS = 10

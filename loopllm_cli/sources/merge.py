@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from loopllm_cli.sources.chunk import ROW_CONTENT, Batch, Rows
 from loopllm_cli.store import tables
+from loopllm_cli.store.arrays import arrow_mask
 from loopllm_cli.store.ids import TableIds, digests
 from loopllm_cli.store.known import UInt64
 from loopllm_cli.store.project import Project
@@ -127,7 +128,7 @@ class Merger:
         """Return which rows are new, where the id says everything about a row."""
         new, contested = _compare(known, ids, contents)
         if contested.any():  # the digests of two different ids are alike
-            names = table.column(known.key).filter(pa.array(contested)).to_pylist()
+            names = table.column(known.key).filter(arrow_mask(contested)).to_pylist()
             there = _stored(known, names, (known.key,))
             places = np.flatnonzero(contested).tolist()
             first = dict(zip(reversed(names), reversed(places), strict=True))
@@ -143,7 +144,7 @@ class Merger:
         if contested.any():
             # What a dry run would have stored by now.
             beside = rows.table.filter(pa.array(new & self._dry_run)).select(_STORED)
-            settled = self._settle(rows.table.filter(pa.array(contested)), beside, tally)
+            settled = self._settle(rows.table.filter(arrow_mask(contested)), beside, tally)
             new[np.flatnonzero(contested)[settled]] = True
         return new
 
@@ -155,7 +156,7 @@ class Merger:
         if self._dry_run:
             known.known.add(ids[new], contents[new])
             return
-        tables.append(known.location, table if new.all() else table.filter(pa.array(new)))
+        tables.append(known.location, table if new.all() else table.filter(arrow_mask(new)))
         known.took(ids[new], contents[new])
 
     def _settle(self, rows: pa.Table, beside: pa.Table, tally: Tally) -> list[int]:

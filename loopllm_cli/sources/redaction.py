@@ -29,6 +29,7 @@ from loopllm_cli.sources.redaction_search import (
     spans_of,
     strings_of,
 )
+from loopllm_cli.store.arrays import arrow_bytes
 
 __all__ = ["LEVELS", "Redactor", "UserHasher", "drop_ips"]
 
@@ -118,7 +119,7 @@ class Redactor:
         """Answer `may_hold` for each of many lines at once."""
         if not self._rules or self._finder is not None:
             return [self._finder is not None] * len(lines)
-        column = pa.array(lines, type=pa.large_binary())
+        column = arrow_bytes(lines)
         found: list[bool] = pc.match_substring_regex(column, pattern=self._anything).to_pylist()
         return found
 

@@ -25,6 +25,7 @@ from deltalake import (
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from loopllm_cli.errors import ConfigError, StoreUnavailable
+from loopllm_cli.store.arrays import arrow_column
 
 Location = Path | str
 """A folder, or the URL of one in an object store."""
@@ -210,7 +211,7 @@ def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         name = field.name
         values = [row.get(name) for row in rows] if name in named else None
         columns.append(
-            pa.nulls(len(rows), field.type) if values is None else pa.array(values, field.type)
+            pa.nulls(len(rows), field.type) if values is None else arrow_column(values, field.type)
         )
     return pa.Table.from_arrays(columns, schema=schema)
 

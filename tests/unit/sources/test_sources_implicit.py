@@ -10,7 +10,8 @@ import pytest
 from decoding import decoded, full
 
 from loopllm_cli.sources import implicit_rules
-from loopllm_cli.sources.implicit import implicit_feedback, mine_follow_up, mine_messages
+from loopllm_cli.sources.implicit import implicit_feedback, mine_messages
+from loopllm_cli.sources.implicit_rules import mine_follow_up
 from loopllm_cli.sources.rows import Origin, interaction, text_message
 from loopllm_cli.store.schema import FEEDBACK
 from scripts.measure_implicit import SIGNS, counts, found_sign, read_examples, wilson

@@ -29,6 +29,8 @@ def get_path(record: dict[str, Any], path: str) -> Any:
     """
     if path in record:
         return record[path]
+    if "." not in path:
+        return None
     value: Any = record
     for step in path.split("."):
         if isinstance(value, dict):
@@ -46,7 +48,8 @@ def to_text(value: Any) -> str | None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return str(value) if math.isfinite(value) else None
+    # A whole number may be too large for the question whether it is finite.
+    return str(value) if isinstance(value, int) or math.isfinite(value) else None
 
 
 def to_error(value: Any) -> str | None:

@@ -94,9 +94,25 @@ class Merger:
         if batches:
             self._write_rows_votes_and_parts(batches, tally)
         if app_ids:
-            nothing = tables.to_table([], INTERACTIONS)
-            tables.append(self._project.interactions, nothing, app_ids=app_ids)
+            nothing, none = tables.to_table([], INTERACTIONS), np.zeros(0, dtype=np.uint64)
+            self._commit(self._rows, lambda: self._rows.append(nothing, none, none, app_ids))
         return tally
+
+    def _commit(self, known: TableIds, step: Callable[[], T]) -> T:
+        """Look at a table and commit to it, again while other writers are faster.
+
+        Raises:
+            Locked: they were, all the time.
+        """
+        deadline = time.monotonic() + self._lock_wait_s
+        while True:
+            known.refresh()
+            try:
+                return step()
+            except Locked:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(*_PAUSE_S))
 
     def _write_rows_votes_and_parts(self, batches: Sequence[Batch], tally: Tally) -> None:
         self._write_parts(batches)
@@ -110,22 +126,24 @@ class Merger:
         found = [batch.parts for batch in batches if batch.parts is not None]
         if not found:
             return
-        self._parts.refresh()
         parts = pa.concat_tables(found)
         ids, contents = digests(parts, "content_digest", ())
-        new = self._unknown(self._parts, parts, ids, contents)
-        self._append(self._parts, parts, ids, contents, new)
+        self._commit(self._parts, lambda: self._add_new(self._parts, parts, ids, contents))
 
     def _write_votes(self, votes: Rows | None) -> Mask:
         if votes is None:
             return np.zeros(0, dtype=bool)
-        self._votes.refresh()
-        new = self._unknown(self._votes, votes.table, votes.ids, votes.contents)
-        self._append(self._votes, votes.table, votes.ids, votes.contents, new)
-        return new
+        table, ids, contents = votes.table, votes.ids, votes.contents
+        return self._commit(
+            self._votes, lambda: self._add_new(self._votes, table, ids, contents)
+        )
 
-    def _unknown(self, known: TableIds, table: pa.Table, ids: UInt64, contents: UInt64) -> Mask:
-        """Return which rows are new, where the id says everything about a row."""
+    def _add_new(self, known: TableIds, table: pa.Table, ids: UInt64, contents: UInt64) -> Mask:
+        """Append the rows that are new, where the id says everything about a row.
+
+        Returns:
+            Which ones they are.
+        """
         new, contested = _compare(known, ids, contents)
         if contested.any():  # the digests of two different ids are alike
             names = table.column(known.key).filter(arrow_mask(contested)).to_pylist()
@@ -133,18 +151,25 @@ class Merger:
             places = np.flatnonzero(contested).tolist()
             first = dict(zip(reversed(names), reversed(places), strict=True))
             new[[at for name, at in first.items() if name not in there]] = True
+        self._append(known, table, ids, contents, new)
         return new
 
     def _write_rows(self, rows: Rows | None, tally: Tally) -> Mask:
         if rows is None:
             return np.zeros(0, dtype=bool)
-        self._rows.refresh()
-        new, contested = _compare(self._rows, rows.ids, rows.contents)
-        self._append(self._rows, rows.table, rows.ids, rows.contents, new)
+        table, ids, contents = rows.table, rows.ids, rows.contents
+
+        def add() -> tuple[Mask, Mask]:
+            new, contested = _compare(self._rows, ids, contents)
+            self._append(self._rows, table, ids, contents, new)
+            return new, contested
+
+        new, contested = self._commit(self._rows, add)
         if contested.any():
             # What a dry run would have stored by now.
-            beside = rows.table.filter(pa.array(new & self._dry_run)).select(_STORED)
-            settled = self._settle(rows.table.filter(arrow_mask(contested)), beside, tally)
+            beside = table.filter(arrow_mask(new & self._dry_run)).select(_STORED)
+            open_rows = table.filter(arrow_mask(contested))
+            settled = self._commit(self._rows, lambda: self._settle(open_rows, beside, tally))
             new[np.flatnonzero(contested)[settled]] = True
         return new
 
@@ -156,8 +181,8 @@ class Merger:
         if self._dry_run:
             known.known.add(ids[new], contents[new])
             return
-        tables.append(known.location, table if new.all() else table.filter(arrow_mask(new)))
-        known.took(ids[new], contents[new])
+        rows = table if new.all() else table.filter(arrow_mask(new))
+        known.append(rows, ids[new], contents[new])
 
     def _settle(self, rows: pa.Table, beside: pa.Table, tally: Tally) -> list[int]:
         """Settle rows whose id is known, in the store or beside them, with other content.
@@ -185,11 +210,12 @@ class Merger:
         if conflicts:
             there = _stored(self._rows, list(conflicts), ("interaction_id",))
             conflicts = {name: place for name, place in conflicts.items() if name not in there}
-        tally.replaced += len(replacing)
-        tally.conflicts += len(conflicts)
-        self._add_under(rows, {**own, **conflicts})
+        # First what a second turn finds done: another writer may come between the two commits.
         if replacing and not self._dry_run:
             self._replace(rows.take(pa.array(sorted(replacing.values()))))
+        tally.replaced += len(replacing)
+        self._add_under(rows, {**own, **conflicts})
+        tally.conflicts += len(conflicts)
         return sorted([*own.values(), *conflicts.values()])
 
     def _add_under(self, rows: pa.Table, places: dict[str, int]) -> None:
@@ -204,8 +230,7 @@ class Merger:
         self._append(self._rows, added, ids, contents, every)
 
     def _replace(self, rows: pa.Table) -> None:
-        tables.replace(self._rows.location, rows, self._rows.key)
-        self._rows.took(*digests(rows, "interaction_id", ROW_CONTENT))
+        self._rows.replace(rows, *digests(rows, "interaction_id", ROW_CONTENT))
 
 
 def _stored(

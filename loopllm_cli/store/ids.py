@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pyarrow.fs import FileSystem, PyFileSystem
 from loopllm_cli.errors import StoreUnavailable
 from loopllm_cli.store import tables
 from loopllm_cli.store.known import KnownIds, UInt64, hash_text
-from loopllm_cli.store.tables import Location
+from loopllm_cli.store.locations import Location, explain
 
 _BATCH_ROWS = 65_536
 
@@ -33,6 +34,7 @@ class TableIds:
         self.key = key
         self._content = content
         self._files: set[str] = set()
+        self._table: DeltaTable | None = None
         self.known = KnownIds()
 
     def refresh(self) -> None:
@@ -41,7 +43,7 @@ class TableIds:
         Raises:
             StoreUnavailable: a file is missing or damaged.
         """
-        table = tables.open_table(self.location)
+        self._table = table = tables.open_table(self.location)
         if table is None:
             return
         added = sorted(set(table.file_uris()) - self._files)
@@ -49,11 +51,30 @@ class TableIds:
             self._read(table, uri)
         self._files.update(added)
 
-    def took(self, ids: UInt64, contents: UInt64) -> None:
-        """Note rows that the caller has just written, so that their file need not be read."""
-        table = tables.open_table(self.location)
-        if table is not None:
-            self._files.update(table.file_uris())
+    def append(
+        self, rows: pa.Table, ids: UInt64, contents: UInt64, app_ids: Sequence[str] = ()
+    ) -> None:
+        """Append rows to the table as it was at the last look.
+
+        Raises:
+            Locked: another writer has written to it meanwhile.
+            StoreUnavailable: the table cannot be written.
+        """
+        if self._table is None:
+            tables.create(self.location, rows, app_ids=app_ids)
+        else:
+            tables.append(self.location, rows, app_ids=app_ids, table=self._table)
+        self._took(ids, contents)
+
+    def replace(self, rows: pa.Table, ids: UInt64, contents: UInt64) -> None:
+        """Put rows in the place of those with their keys, as `append` appends."""
+        tables.replace(self.location, rows, self.key, table=self._table)
+        self._took(ids, contents)
+
+    def _took(self, ids: UInt64, contents: UInt64) -> None:
+        """Note rows that have just been written, so that their file need not be read."""
+        if self._table is not None:
+            self._files.update(self._table.file_uris())
         self.known.add(ids, contents)
 
     def _read(self, table: DeltaTable, uri: str) -> None:
@@ -65,7 +86,7 @@ class TableIds:
                     self.known.add(*digests(batch, self.key, self._content))
         except (OSError, pa.ArrowException) as error:
             raise StoreUnavailable(
-                f"cannot read {uri} ({str(error).splitlines()[0][:200]})",
+                f"cannot read {uri} ({explain(error)[0]})",
                 "check the permissions; if files are missing, ingest the logs again elsewhere",
             ) from error
 

@@ -22,14 +22,14 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from loopllm_cli.errors import ConfigError, StoreUnavailable
+from loopllm_cli.errors import ConfigError, Locked, StoreUnavailable
 from loopllm_cli.store.arrays import arrow_column
+from loopllm_cli.store.locations import Location, explain
 
-Location = Path | str
-"""A folder, or the URL of one in an object store."""
-
+# Every commit carries this mark: of two that build on the same version, the later one fails.
+MARK = Transaction("loopllm.writer", 1)
 _WRITER = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=65_536)
 
 
@@ -52,39 +52,79 @@ def open_table(location: Location) -> DeltaTable | None:
         raise _unreadable(location, error) from error
 
 
-def append(location: Location, rows: pa.Table, *, app_ids: Sequence[str] = ()) -> None:
-    """Append rows in one atomic commit.
+def create(location: Location, rows: pa.Table, *, app_ids: Sequence[str] = ()) -> None:
+    """Make a table of some rows, in one atomic commit.
 
     Args:
-        app_ids: the commit also records that these contents are in the table (Delta application
-            transactions), see `has_transaction`.
+        app_ids: see `append`.
 
     Raises:
+        Locked: another writer has made it meanwhile.
         StoreUnavailable: the disk is full or the table cannot be written.
     """
-    marks = [Transaction(app_id, 1) for app_id in app_ids]
     try:
         write_deltalake(
             uri_of(location),
             rows,
-            mode="append",
-            schema_mode="merge",
+            mode="error",
             writer_properties=_WRITER,
-            commit_properties=CommitProperties(app_transactions=marks) if marks else None,
+            # With retries, the engine lets a second creation follow upon the first.
+            commit_properties=_properties(app_ids, max_commit_retries=0),
         )
     except (DeltaError, OSError) as error:
         raise _unwritable(location, error) from error
 
 
-def replace(location: Location, rows: pa.Table, key: str) -> None:
-    """Put rows in the place of those with the same key, in one atomic commit.
+def append(
+    location: Location,
+    rows: pa.Table,
+    *,
+    app_ids: Sequence[str] = (),
+    table: DeltaTable | None = None,
+) -> None:
+    """Append rows in one atomic commit.
+
+    Args:
+        app_ids: the commit also records that these contents are in the table (Delta application
+            transactions), see `has_transaction`.
+        table: the version to append to; it becomes the new one. The newest, if None.
 
     Raises:
+        Locked: another writer has written to the table since that version.
         StoreUnavailable: the disk is full or the table cannot be written.
     """
-    table = open_table(location)
+    table = table or open_table(location)
     if table is None:
-        append(location, rows)
+        create(location, rows, app_ids=app_ids)
+        return
+    try:
+        write_deltalake(
+            table,
+            rows,
+            mode="append",
+            schema_mode="merge",
+            writer_properties=_WRITER,
+            commit_properties=_properties(app_ids),
+        )
+    except (DeltaError, OSError) as error:
+        raise _unwritable(location, error) from error
+
+
+def replace(
+    location: Location, rows: pa.Table, key: str, *, table: DeltaTable | None = None
+) -> None:
+    """Put rows in the place of those with the same key, in one atomic commit.
+
+    Args:
+        table: as for `append`.
+
+    Raises:
+        Locked: another writer has written to the table since that version.
+        StoreUnavailable: the disk is full or the table cannot be written.
+    """
+    table = table or open_table(location)
+    if table is None:
+        create(location, rows)
         return
     try:
         table.merge(
@@ -93,16 +133,28 @@ def replace(location: Location, rows: pa.Table, key: str) -> None:
             source_alias="s",
             target_alias="t",
             writer_properties=_WRITER,
+            commit_properties=_properties(()),
         ).when_matched_update_all().execute()
     except (DeltaError, OSError) as error:
         raise _unwritable(location, error) from error
 
 
-def _unwritable(location: Location, error: Exception) -> StoreUnavailable:
+def _properties(app_ids: Sequence[str], **more: int) -> CommitProperties:
+    marks = [MARK, *(Transaction(app_id, 1) for app_id in app_ids)]
+    return CommitProperties(app_transactions=marks, **more)
+
+
+def _unwritable(location: Location, error: Exception) -> StoreUnavailable | Locked:
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+    if not full and (isinstance(error, CommitFailedError) or "already exists" in str(error)):
+        return Locked(
+            f"another loopllm process has written to {location} at the same moment",
+            "run the command again: nothing is half written",
+        )
+    said, remedy = explain(error)
     return StoreUnavailable(
-        f"cannot write to the table at {location} ({'disk full' if full else _said(error)})",
-        "free some space and run the command again: nothing is half written",
+        f"cannot write to the table at {location} ({'disk full' if full else said})",
+        remedy or "free some space and run the command again: nothing is half written",
     )
 
 
@@ -157,7 +209,7 @@ def iter_select(
         for name, place in {"rows": location, **others}.items():
             _check_readable(place, tables[name])
         raise ConfigError(
-            f"the store cannot answer that question ({_said(error)})",
+            f"the store cannot answer that question ({explain(error)[0]})",
             "check --where: a SQL expression on the columns of the store, such as "
             "\"response_model = 'm-2' AND output_tokens > 10\"",
         ) from error
@@ -180,16 +232,11 @@ def _check_readable(location: Location, table: DeltaTable | None) -> None:
 
 
 def _unreadable(location: Location, error: Exception) -> StoreUnavailable:
+    said, remedy = explain(error)
     return StoreUnavailable(
-        f"cannot read the table at {location} ({_said(error)})",
-        "check the permissions; if files are missing, ingest the logs again elsewhere",
+        f"cannot read the table at {location} ({said})",
+        remedy or "check the permissions; if files are missing, ingest the logs again elsewhere",
     )
-
-
-def _said(error: Exception) -> str:
-    """Return the first line of an engine's message, without its stack."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:

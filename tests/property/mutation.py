@@ -25,7 +25,7 @@ SCALARS: tuple[Any, ...] = (
 # What a column of a Parquet file may hold beside what JSON can.
 TYPED: tuple[Any, ...] = (
     datetime(2026, 10, 1, tzinfo=UTC),
-    datetime(1, 1, 1),  # noqa: DTZ001 - a naive one on purpose
+    datetime(1, 1, 1),
     date(2026, 10, 1),
     Decimal("0.1"),
     b"\xff\x00",
@@ -87,10 +87,13 @@ def _rename(place: Place, others: list[Place], rng: random.Random) -> None:
 
 
 def _wrap(place: Place, others: list[Place], rng: random.Random) -> None:
-    """Nest a value, seldom so deeply that no one can write it."""
+    _nest(place, rng.randint(1, 3), rng)
+
+
+def _nest(place: Place, depth: int, rng: random.Random) -> None:
     container, key = place
     value = container[key]
-    for _ in range(rng.choice((1, 1, 1, 2, 3, 70, 300, 900))):
+    for _ in range(depth):
         value = [value] if rng.random() < 0.5 else {rng.choice(KEYS): value}
     container[key] = value
 
@@ -130,6 +133,10 @@ def mutated(record: Record, rng: random.Random, max_changes: int = 4) -> Record:
     for _ in range(rng.randint(1, max_changes)):
         there = places(record)
         if not there:
-            break
+            return record
         rng.choice(_WAYS)(rng.choice(there), there, rng)
+    there = places(record)
+    if there and rng.random() < 0.05:
+        # More than some parsers and writers can take, and last, since copying cannot either.
+        _nest(rng.choice(there), rng.choice((70, 260, 600, 990)), rng)
     return record

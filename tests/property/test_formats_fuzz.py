@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutation import Record, mutated
 
+from loopllm_cli.sources.assembly import parse_content
 from loopllm_cli.sources.chunk import Batch, Decoder, Settings
 from loopllm_cli.sources.containers import Chunk, iter_records
 from loopllm_cli.sources.formats import format_by_name
@@ -55,8 +55,8 @@ def _groups(batch: Batch) -> dict[tuple[str, str], list[Record]]:
     """Return the contents of a batch's parts by group, in order of their keys, each key once."""
     found: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
     for part in batch.parts.to_pylist() if batch.parts is not None else []:
-        content = orjson.loads(part["content_json"])
-        found[part["source_format"], part["group_key"]][part["part_key"]] = content
+        group = part["source_format"], part["group_key"]
+        found[group][part["part_key"]] = parse_content(part["content_json"])
     return {group: [parts[key] for key in sorted(parts)] for group, parts in found.items()}
 
 

@@ -21,6 +21,7 @@ from loopllm_cli.sources.payloads.body import Answer, Request, Response
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.sources.rows import Message, Row, digest, text_message, to_json
 
+_PLAIN = frozenset(("role", "content"))
 _FINISH = {
     "stop": "stop",
     "length": "length",
@@ -120,11 +121,17 @@ def _answer(choice: Any, place: int) -> Answer:
     raw = to_text(first_of(choice, "finish_reason", "stop_reason"))
     index = to_count(choice.get("index"))
     return Answer(
-        message=to_message({"role": "assistant", **message}),
+        message=to_message(_without_nulls(message)),
         finish_reason=to_finish_reason(raw),
         finish_reason_raw=raw,
         choice_index=place if index is None else index,
     )
+
+
+def _without_nulls(message: dict[str, Any]) -> dict[str, Any]:
+    said = {key: value for key, value in message.items() if value is not None}
+    said.setdefault("role", "assistant")
+    return said
 
 
 def to_finish_reason(raw: str | None) -> str | None:
@@ -151,7 +158,9 @@ def to_message(message: Any) -> Message:
     """
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
         raise BadLine("a message without a role")
-    role = message["role"]
+    role, content = message["role"], message.get("content")
+    if role != "tool" and type(content) is str and _PLAIN.issuperset(message):
+        return {"role": role, "parts": [{"type": "text", "content": content}]}
     if role == "tool":
         response = _plain(message.get("content"))
         return {

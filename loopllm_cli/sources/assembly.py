@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-import orjson
 import pyarrow as pa
 
 from loopllm_cli.sources.chunk import Batch, Decoder, part_digest
+from loopllm_cli.sources.fields import read_stored
 from loopllm_cli.sources.formats import all_formats
-from loopllm_cli.sources.rows import Record
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 
@@ -41,17 +39,8 @@ def assembled(project: Project, decoder: Decoder, groups: set[int]) -> Iterator[
             if shape is None or shape.assemble is None:
                 continue  # of a plug-in that is no longer installed
             best = [parts[key] for key in sorted(parts)]
-            contents = [parse_content(part[2]) for part in best]
+            contents = [read_stored(part[2]) for part in best]
             yield decoder.assemble(shape, group, contents, best[-1][3:])
-
-
-def parse_content(text: str) -> Record:
-    """Read a part's content as it was written, with numbers that only the slow parser takes."""
-    try:
-        content: Record = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        content = json.loads(text)
-    return content
 
 
 def _read(project: Project, wanted: set[int]) -> dict[tuple[str, str], dict[str, _Best]]:

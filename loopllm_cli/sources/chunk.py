@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 
 from loopllm_cli.sources.columns import PLAIN, Mapping
 from loopllm_cli.sources.containers import Chunk, Item
 from loopllm_cli.sources.decode import Router
 from loopllm_cli.sources.endings import mine_endings
+from loopllm_cli.sources.fields import read_stored
 from loopllm_cli.sources.formats import Format
 from loopllm_cli.sources.identity import UserHasher, drop_ips, hash_users
 from loopllm_cli.sources.implicit import implicit_feedback
@@ -215,6 +215,9 @@ class Decoder:
             BadLine: no format fits, or the record is malformed.
         """
         name, decoded = self._router.decode(record, origin)
+        for part in decoded.parts:
+            # What cannot be written is found here, where one record can be rejected for it.
+            to_json(part.content)
         found.append((name, decoded))
         batch.shapes[name] += 1
 
@@ -274,7 +277,7 @@ def _implicit(origin: Origin, row: Row) -> list[Row]:
     if messages is None or '"role":"assistant"' not in messages:
         return []
     origin.line = row["source_line"]
-    return implicit_feedback(origin, row, orjson.loads(messages))
+    return implicit_feedback(origin, row, read_stored(messages))
 
 
 def _rows(

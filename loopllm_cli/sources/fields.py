@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -187,6 +188,14 @@ def as_json(value: Any, levels: int = 3) -> Any:
 
 
 _OPENINGS = ("{", "[", '"')
+
+
+def read_stored(text: str) -> Any:
+    """Read JSON that `to_json` wrote, with the numbers that only the standard library takes."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def first_of(record: dict[str, Any], *paths: str) -> Any:

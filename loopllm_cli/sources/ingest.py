@@ -43,6 +43,8 @@ from loopllm_cli.store.secret import read_key
 
 # One commit, and one Parquet file, per so many bytes of decoded rows.
 COMMIT_BYTES = 32 * 1024 * 1024
+# What a rejected line weighs in the decision to commit, and to refuse what is mostly bad.
+_REJECT_BYTES = 200
 _PARALLEL_BYTES = 64 * 1024 * 1024
 _MAX_PROCESSES = 8
 _MIN_REJECTS = 10
@@ -230,6 +232,9 @@ class _Run:
             self._account.add(batch)
             for reject in batch.rejects:
                 self._rejects.add(shown, reject.number, reject.reason, reject.head)
+            # A file may hold nothing else; they are written now, and must not wait in memory.
+            self._waiting_bytes += _REJECT_BYTES * len(batch.rejects)
+            batch.rejects.clear()
             if self._options.dry_run:
                 self._note_columns(batch)
             self._conversations |= batch.conversations

@@ -3,7 +3,8 @@
 Rows are known by their id. The same content again is a duplicate. Other content under a known id
 is settled by what the exporter says of the record's age, else by which of the two says more; two
 that cannot be told apart are both kept, the later one under `<id>~<digest>`. Writers take turns
-for each commit, and each first learns what the others have committed.
+for each commit, and each first learns what the others have committed; where no lock is to be had
+(an object store), a commit on what is no longer the newest version fails, and is made anew.
 
 The rules order the versions of a row totally. That is what makes it harmless to read a file
 again over a part of itself: whatever was stored of it stands, or is replaced by the same rows.
@@ -11,14 +12,17 @@ again over a part of itself: whatever was stored of it stands, or is replaced by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from loopllm_cli.errors import Locked
 from loopllm_cli.sources.chunk import ROW_CONTENT, Batch, Rows
 from loopllm_cli.store import tables
 from loopllm_cli.store.arrays import arrow_mask
@@ -36,7 +40,10 @@ _STRICTNESS = {"off": 0, "secrets": 1, "basic": 2, "presidio": 3}
 _STORED = ("interaction_id", *ROW_CONTENT, "content_state", "redaction")
 # Less than any version of an exporter (64 bits).
 _NO_AGE = -(2**63) - 1
+# Long enough for another writer's commit, and different each time, so that two do not keep step.
+_PAUSE_S = (0.05, 0.5)
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -134,9 +141,7 @@ class Merger:
         if votes is None:
             return np.zeros(0, dtype=bool)
         table, ids, contents = votes.table, votes.ids, votes.contents
-        return self._commit(
-            self._votes, lambda: self._add_new(self._votes, table, ids, contents)
-        )
+        return self._commit(self._votes, lambda: self._add_new(self._votes, table, ids, contents))
 
     def _add_new(self, known: TableIds, table: pa.Table, ids: UInt64, contents: UInt64) -> Mask:
         """Append the rows that are new, where the id says everything about a row.
@@ -203,7 +208,7 @@ class Merger:
                 own[key] = place
                 stored[key] = row
             elif _standing(row) > _standing(before):
-                replacing[key] = place
+                (own if key in own else replacing)[key] = place
                 stored[key] = row
             elif _standing(row) == _standing(before) and _says(row) != _says(before):
                 conflicts.setdefault(f"{key}~{_says(row)[:_CONFLICT_DIGITS]}", place)

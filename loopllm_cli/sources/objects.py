@@ -19,7 +19,9 @@ from loopllm_cli.sources.reading import MAX_RECORD_BYTES, unreadable
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]"]', re.DOTALL)
 _STRING_REST = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 # Between objects no string goes over several lines: a lone quote must not hide the rest.
-_OUTER_TOKEN = re.compile(rb'["{\]]')
+_OUTER_STRING = rb'"(?:[^"\\\n]|\\[^\n]){0,4096}+"'
+_TO_OBJECT = re.compile(rb'(?:[^"{]++|' + _OUTER_STRING + rb")*+")
+_TO_OBJECT_OR_END = re.compile(rb'(?:[^"{\]]++|' + _OUTER_STRING + rb")*+")
 _OUTER_REST = re.compile(rb'(?:[^"\\\n]++|\\[^\n])*+')
 _BETWEEN = b" \t\r\n,[]\x00\xef\xbb\xbf"
 _LISTS = rb"data|traces|results|items|records|observations|runs|value|rows|hits"
@@ -116,16 +118,19 @@ class _Scanner:
 
     def _look_between(self) -> Iterator[Found]:
         """Go on to the next object, string or end of a page's list."""
-        token = _OUTER_TOKEN.search(self._buffer, self._scanned)
-        self._scanned = token.end() if token else len(self._buffer)
-        mark = token[0] if token else b""
-        if token and mark == b"{":
-            yield from self._begin(token.start())
-        elif token and mark == b"]" and self._in_page:
+        skip = _TO_OBJECT_OR_END if self._in_page else _TO_OBJECT
+        skipped = skip.match(self._buffer, self._scanned)
+        at = skipped.end() if skipped else self._scanned
+        self._scanned = at + 1
+        mark = self._buffer[at : at + 1]
+        if mark == b"{":
+            yield from self._begin(at)
+        elif mark == b"]":
             # The page's list has ended; what follows tells about the page alone.
-            yield from self._hand_out_garbage(token.start())
+            yield from self._hand_out_garbage(at)
             self._in_page, self._in_page_tail = False, True
-            self._start, self._depth = token.end(), 1
+            self._start, self._depth = at + 1, 1
+        self._scanned = min(self._scanned, len(self._buffer))
         self._in_string = mark == b'"'
 
     def _outer_string_ends(self, *, is_end: bool) -> bool:
@@ -193,9 +198,9 @@ class _Scanner:
             yield self._line_at(start), b"{" + tail
 
     def _hand_out_garbage(self, until: int) -> Iterator[Found]:
-        between = bytes(self._buffer[self._closed : until].strip(_BETWEEN))
+        between = bytes(self._buffer[self._closed : until].lstrip(_BETWEEN))
         if between:
-            yield self._line_at(self._closed), between
+            yield self._line_at(until - len(between)), between.rstrip(_BETWEEN)
         self._closed = until
 
     def _line_at(self, position: int) -> int:

@@ -25,7 +25,7 @@ _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 d
 _MIN_BLOB_CHARS = 4096
 # Some writers escape the slash, in JSON and so in base64.
 _BLOB = re.compile(
-    rb"data:([\w.+-]{1,100}/[\w.+-]{1,100})?+(?:;[\w=.+-]{1,100}+){0,8};base64,"
+    rb"data:([\w.+-]{1,100}\\?/[\w.+-]{1,100})?+(?:;[\w=.+-]{1,100}+){0,8};base64,"
     rb"((?:[\w+/=-]++|\\/)*+)"
 )
 _PREFIXED = (b"data:", b"event:", b"id:", b"retry:", b":")

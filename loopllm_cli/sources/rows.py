@@ -225,7 +225,7 @@ def _add_inputs(row: Row, inputs: list[Message]) -> str | None:
     if prompt is not None:
         row["prompt_text"] = prompt
         row["prompt_hash"] = text_hash(prompt)
-    row["context_hash"] = _context_hash(inputs, row.get("tool_definitions"))
+    row["context_hash"] = _context_hash(row, inputs)
     return prompt
 
 
@@ -329,18 +329,21 @@ _SAID = (
 )
 
 
-def _context_hash(inputs: list[Message], tools: str | None) -> str:
+def _context_hash(row: Row, inputs: list[Message]) -> str:
     """Hash everything the model saw, with texts normalised: the key on which answers pair."""
+    prompt, prompt_hash = row.get("prompt_text"), row.get("prompt_hash")
+
+    def hashed(part: dict[str, Any]) -> Any:
+        text = part.get("content")
+        if not isinstance(text, str):
+            return part
+        known = prompt_hash if text is prompt else text_hash(text)
+        return known if len(part) == 2 and part.get("type") == "text" else {**part, "content": known}
+
     seen = [
-        {
-            **message,
-            "parts": [
-                {**p, "content": text_hash(p["content"])}
-                if isinstance(p.get("content"), str)
-                else p
-                for p in message["parts"]
-            ],
-        }
+        [message["role"], *map(hashed, message["parts"])]
+        if len(message) == 2
+        else {**message, "parts": [hashed(part) for part in message["parts"]]}
         for message in inputs
     ]
-    return digest(seen, tools)
+    return digest(seen, row.get("tool_definitions"))

@@ -109,5 +109,7 @@ def score(
 
 
 def _thumb_polarity(value: Any) -> int | None:
+    if not isinstance(value, str | int | float):
+        return None
     word = str(value).strip().lower().removesuffix(".0")
     return 1 if word in _UP else -1 if word in _DOWN else None

@@ -46,10 +46,10 @@ class TableIds:
         self._table = table = tables.open_table(self.location)
         if table is None:
             return
-        added = sorted(set(table.file_uris()) - self._files)
-        for uri in added:
-            self._read(table, uri)
-        self._files.update(added)
+        files = _files(table)
+        for name in sorted(files - self._files):
+            self._read(table, name)
+        self._files |= files
 
     def append(
         self, rows: pa.Table, ids: UInt64, contents: UInt64, app_ids: Sequence[str] = ()
@@ -74,21 +74,28 @@ class TableIds:
     def _took(self, ids: UInt64, contents: UInt64) -> None:
         """Note rows that have just been written, so that their file need not be read."""
         if self._table is not None:
-            self._files.update(self._table.file_uris())
+            self._files |= _files(self._table)
         self.known.add(ids, contents)
 
-    def _read(self, table: DeltaTable, uri: str) -> None:
+    def _read(self, table: DeltaTable, name: str) -> None:
         columns = [self.key, *self._content]
         try:
-            with _open_file(table, uri) as file:
+            with self._open(table, name) as file:
                 present = [name for name in columns if name in file.schema_arrow.names]
                 for batch in file.iter_batches(_BATCH_ROWS, columns=present, use_threads=False):
                     self.known.add(*digests(batch, self.key, self._content))
         except (OSError, pa.ArrowException) as error:
             raise StoreUnavailable(
-                f"cannot read {uri} ({explain(error)[0]})",
+                f"cannot read {name} of {self.location} ({explain(error)[0]})",
                 "check the permissions; if files are missing, ingest the logs again elsewhere",
             ) from error
+
+    def _open(self, table: DeltaTable, name: str) -> pq.ParquetFile:
+        """Open a file on a disk, or through the engine's own access to an object store."""
+        if isinstance(self.location, Path):
+            return pq.ParquetFile(self.location / name)
+        store: FileSystem = PyFileSystem(DeltaStorageHandler.from_table(table._table))
+        return pq.ParquetFile(store.open_input_file(name))
 
 
 def digests(
@@ -110,10 +117,6 @@ def digests(
     return ids, np.fromiter(said, dtype=np.uint64, count=len(keys))
 
 
-def _open_file(table: DeltaTable, uri: str) -> pq.ParquetFile:
-    """Open a table's file on a disk, or through the engine's own access to an object store."""
-    if Path(uri).is_file():
-        return pq.ParquetFile(uri)
-    root = table.table_uri
-    store: FileSystem = PyFileSystem(DeltaStorageHandler.from_table(table._table))
-    return pq.ParquetFile(store.open_input_file(uri.removeprefix(root).lstrip("/")))
+def _files(table: DeltaTable) -> set[str]:
+    """Return the names of a table's files; it has no partitions, so they lie in its folder."""
+    return {uri.rsplit("/", 1)[-1] for uri in table.file_uris()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import IO
 from loopllm_cli.errors import StoreUnavailable
 
 _HEAD_BYTES = 200
+# A file of garbage must not fill the disk with what is said of it.
+_MAX_ENTRIES = 1_000_000
 
 
 class Rejects:
@@ -23,17 +26,23 @@ class Rejects:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._stream: IO[str] | None = None
+        self._n_entries = 0
         self.by_reason: Counter[str] = Counter()
 
     def add(self, source: str, line_number: int, reason: str, line: bytes) -> None:
         """Keep one rejected line: where it stood, why, and its first 200 bytes.
 
+        Of more than a million, the others are only counted.
+
         Raises:
             StoreUnavailable: it cannot be written.
         """
         self.by_reason[reason] += 1
-        if self._path is None:
+        if self._path is None or self._n_entries > _MAX_ENTRIES:
             return
+        self._n_entries += 1
+        if self._n_entries > _MAX_ENTRIES:
+            reason, line = "further rejects are counted but not kept", b""
         entry = {
             "path": source,
             "line": line_number,
@@ -45,9 +54,11 @@ class Rejects:
                 self._stream = self._path.open("w", encoding="utf-8")
             self._stream.write(json.dumps(entry) + "\n")
         except OSError as error:
-            raise StoreUnavailable(
-                f"cannot write {self._path} ({error.strerror})", "free some space and run again"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreUnavailable:
+        what = "disk full" if error.errno == errno.ENOSPC else error.strerror
+        return StoreUnavailable(f"cannot write {self._path} ({what})", "free some space, run again")
 
     @property
     def path(self) -> Path | None:
@@ -63,5 +74,10 @@ class Rejects:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._stream:
+        if self._stream is None:
+            return
+        try:
             self._stream.close()
+        except OSError as failure:
+            if error is None:  # else there is worse to be told
+                raise self._unwritable(failure) from failure

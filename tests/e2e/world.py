@@ -31,6 +31,7 @@ class Ended:
 def loopllm(project: Path, *args: str) -> Ended:
     """Run a command in a process of its own, as cron would."""
     env = {**os.environ, "LOOPLLM_PROJECT": str(project), "COLUMNS": "80", "NO_COLOR": "1"}
+    env["LOOPLLM_KEY"] = "the demo's users are invented"
     env["OMP_NUM_THREADS"] = "1"  # spinning threads cost more than the tiny model does
     command = [sys.executable, "-m", "loopllm_cli", *args]
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, check=False)

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutation import Record, mutated
 
-from loopllm_cli.sources.assembly import parse_content
 from loopllm_cli.sources.chunk import Batch, Decoder, Settings
 from loopllm_cli.sources.containers import Chunk, iter_records
+from loopllm_cli.sources.fields import read_stored
 from loopllm_cli.sources.formats import format_by_name
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def _groups(batch: Batch) -> dict[tuple[str, str], list[Record]]:
     found: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
     for part in batch.parts.to_pylist() if batch.parts is not None else []:
         group = part["source_format"], part["group_key"]
-        found[group][part["part_key"]] = parse_content(part["content_json"])
+        found[group][part["part_key"]] = read_stored(part["content_json"])
     return {group: [parts[key] for key in sorted(parts)] for group, parts in found.items()}
 
 

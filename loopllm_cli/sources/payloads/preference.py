@@ -145,7 +145,7 @@ def comparison(
 ) -> Decoded:
     """Build the comparison of rows, or say why there is none."""
     ids = list(dict.fromkeys(row["interaction_id"] for row in rows))
-    if len({row["context_hash"] for row in rows}) > 1:
+    if len({row.get("context_hash") for row in rows}) > 1:
         return Decoded(skipped=[OTHER_CONTEXT])
     if len(ids) < len(rows):
         return Decoded(skipped=[SAME_ANSWER])

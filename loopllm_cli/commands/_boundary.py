@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
+from loopllm_cli.commands._projects import closing_projects
 from loopllm_cli.errors import ExitCode, LoopllmError
 
 P = ParamSpec("P")
@@ -26,7 +27,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         as_json = bool(kwargs.get("as_json"))
         try:
             try:
-                result = command(*args, **kwargs)
+                with closing_projects():
+                    result = command(*args, **kwargs)
             except LoopllmError as error:
                 _say(error, as_json=as_json)
                 code: int = error.exit_code

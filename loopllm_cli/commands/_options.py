@@ -11,8 +11,12 @@ import typer
 from loopllm_cli.model import Window
 
 ProjectOption = Annotated[
-    Path,
-    typer.Option("--project", envvar="LOOPLLM_PROJECT", help="Directory that holds .loopllm/."),
+    str,
+    typer.Option(
+        "--project",
+        envvar="LOOPLLM_PROJECT",
+        help="Directory that holds .loopllm/, or a URL such as s3://BUCKET/PREFIX.",
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,

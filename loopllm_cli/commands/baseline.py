@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout
+from loopllm_cli.commands._projects import open_project
 
 NameArgument = Annotated[str, typer.Argument(help="The baseline's name, e.g. v1.")]
 SegmentOption = Annotated[
@@ -27,7 +27,7 @@ def create(
     where: opt.WhereOption = None,
     segment_by: SegmentOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace one of that name.")] = False,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
@@ -37,11 +37,11 @@ def create(
     from loopllm_cli.loop.evaluate import BaselineRequest, create_baseline
     from loopllm_cli.render.as_json import baseline_json
     from loopllm_cli.render.text import write_baselines
-    from loopllm_cli.store.project import Project
 
     window = opt.to_window(since, until, model, where)
     request = BaselineRequest(name, window, segment_by, replace)
-    baseline = create_baseline(Project(project), load_config(project, config), request)
+    store = open_project(project)
+    baseline = create_baseline(store, load_config(store.root, config), request)
     if as_json:
         print_json(baseline_json(baseline.card()))
         return
@@ -50,14 +50,13 @@ def create(
 
 
 @guarded
-def list_all(project: opt.ProjectOption = Path(), as_json: opt.JsonOption = False) -> None:
+def list_all(project: opt.ProjectOption = ".", as_json: opt.JsonOption = False) -> None:
     """List the project's baselines."""
     from loopllm_cli.loop.evaluate import baseline_cards
     from loopllm_cli.render.as_json import baselines_json
     from loopllm_cli.render.text import write_baselines
-    from loopllm_cli.store.project import Project
 
-    cards = baseline_cards(Project(project))
+    cards = baseline_cards(open_project(project))
     if as_json:
         print_json(baselines_json(cards))
     else:
@@ -66,15 +65,14 @@ def list_all(project: opt.ProjectOption = Path(), as_json: opt.JsonOption = Fals
 
 @guarded
 def show(
-    name: NameArgument, project: opt.ProjectOption = Path(), as_json: opt.JsonOption = False
+    name: NameArgument, project: opt.ProjectOption = ".", as_json: opt.JsonOption = False
 ) -> None:
     """Show one baseline: its window, its segments, and every signal's mean."""
     from loopllm_cli.profiles.baseline import read_baseline
     from loopllm_cli.render.as_json import baseline_json
     from loopllm_cli.render.text import write_baseline
-    from loopllm_cli.store.project import Project
 
-    card = read_baseline(Project(project), name).card()
+    card = read_baseline(open_project(project), name).card()
     if as_json:
         print_json(baseline_json(card))
     else:

@@ -12,6 +12,7 @@ from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout
 from loopllm_cli.commands._progress import ProgressLine
+from loopllm_cli.commands._projects import open_project
 
 if TYPE_CHECKING:
     from loopllm_cli.correct.request import Progress
@@ -61,7 +62,7 @@ def correct(
     recipe: RecipeOption = None,
     learning_rate: RateOption = None,
     seed: SeedOption = None,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
@@ -76,17 +77,16 @@ def correct(
     from loopllm_cli.loop.repair import CorrectRequest, train_adapter
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_adapter
-    from loopllm_cli.store.project import Project
 
     given = {"learning_rate": learning_rate, "seed": seed}
     overrides = {key: value for key, value in given.items() if value is not None}
     out = Path(adapter_out) if adapter_out else None
     request = CorrectRequest(model, pairs, out, recipe, overrides)
     line = ProgressLine(quiet=quiet)
-    store = Project(project)
+    store = open_project(project, bulk=True)
     card = train_adapter(
         store,
-        load_config(project, config),
+        load_config(store.root, config),
         request,
         lambda progress: line.show(progress_text(progress)),
     )

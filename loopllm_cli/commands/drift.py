@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
+from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import ExitCode
 from loopllm_cli.model import DriftResult, Status, Verdict
 
@@ -50,7 +50,7 @@ def drift(
     inconclusive: InconclusiveOption = None,
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
@@ -67,12 +67,11 @@ def drift(
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.html import render_drift_html
     from loopllm_cli.render.text import write_drift
-    from loopllm_cli.store.project import Project
 
-    settings = load_config(project, config)
+    store = open_project(project)
+    settings = load_config(store.root, config)
     if inconclusive:
         settings = replace(settings, drift=replace(settings.drift, inconclusive=str(inconclusive)))
-    store = Project(project)
     result = run_drift(store, settings, baseline, opt.to_window(since, until, model, where))
     record = to_json(result)
     write_run(store, "drift", result.run_id, record)

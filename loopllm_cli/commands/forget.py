@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, stdout
+from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import UsageError
 
 UserOption = Annotated[str | None, typer.Option("--user", help="A user's id, as it was logged.")]
@@ -30,7 +30,7 @@ def forget(
     user: UserOption = None,
     conversation: ConversationOption = None,
     interaction_id: IdOption = None,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     lock_wait: WaitOption = 60.0,
     dry_run: DryRunOption = False,
     as_json: opt.JsonOption = False,
@@ -43,7 +43,6 @@ def forget(
     from loopllm_cli.loop.forget import forget as erase_from
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_forget
-    from loopllm_cli.store.project import Project
 
     asked = {"user": user, "conversation": conversation, "id": interaction_id}
     given = [(name, value) for name, value in asked.items() if value]
@@ -53,7 +52,9 @@ def forget(
             "give one of --user ID, --conversation ID, --id INTERACTION_ID",
         )
     selector, value = given[0]
-    summary = erase_from(Project(project), selector, value, dry_run=dry_run, lock_wait_s=lock_wait)
+    summary = erase_from(
+        open_project(project), selector, value, dry_run=dry_run, lock_wait_s=lock_wait
+    )
     if as_json:
         print_json(to_json(summary))
     else:

@@ -11,6 +11,7 @@ from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout
 from loopllm_cli.commands._progress import ProgressLine
+from loopllm_cli.commands._projects import open_project
 
 MapOption = Annotated[
     Path | None, typer.Option("--map", help="TOML file that says which key holds which field.")
@@ -55,7 +56,7 @@ def ingest(
         list[str],
         typer.Argument(help="Files, folders, patterns, or - for stdin.", metavar="PATH..."),
     ],
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     map_file: MapOption = None,
     only_format: FormatOption = None,
     date_format: DateOption = None,
@@ -81,7 +82,6 @@ def ingest(
     from loopllm_cli.sources.columns import PLAIN, read_mapping
     from loopllm_cli.sources.ingest import IngestOptions
     from loopllm_cli.sources.ingest import ingest as run_ingest
-    from loopllm_cli.store.project import Project
 
     progress = ProgressLine(quiet=quiet)
     options = IngestOptions(
@@ -97,7 +97,7 @@ def ingest(
         on_progress=lambda path, n, total: progress.show(_progress_words(path, n, total)),
     )
     try:
-        summary = run_ingest(Project(project), paths, options)
+        summary = run_ingest(open_project(project), paths, options)
     finally:
         progress.done()
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
+from loopllm_cli.commands._projects import open_project
 
 DriftRunOption = Annotated[
     str | None,
@@ -29,7 +30,7 @@ def pairs(
     drift_run: DriftRunOption = None,
     pairs_out: OutOption = None,
     json_out: opt.JsonOutOption = None,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
@@ -44,12 +45,11 @@ def pairs(
     from loopllm_cli.loop.records import write_run
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_pairs
-    from loopllm_cli.store.project import Project
 
     window = opt.to_window(since, until, model, where)
-    store = Project(project)
+    store = open_project(project)
     request = PairsRequest(window, drift_run, pairs_out)
-    summary = make_pairs(store, load_config(project, config), request)
+    summary = make_pairs(store, load_config(store.root, config), request)
     record = to_json(summary)
     write_run(store, "pair-sets", summary.content_hash[:12], record)
     if as_json:

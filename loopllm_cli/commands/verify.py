@@ -10,6 +10,7 @@ import typer
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
+from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import ExitCode
 from loopllm_cli.model import Gate
 
@@ -29,7 +30,7 @@ def verify(
     ] = None,
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
-    project: opt.ProjectOption = Path(),
+    project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
@@ -47,12 +48,12 @@ def verify(
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.html import render_verify_html
     from loopllm_cli.render.text import write_verify
-    from loopllm_cli.store.project import Project
 
-    store = Project(project)
+    store = open_project(project, bulk=True)
+    adapter = store.found(adapter)
     result = verify_adapter(
         store,
-        load_config(project, config),
+        load_config(store.root, config),
         adapter,
         model,
         lambda said: remark(said, quiet=quiet),

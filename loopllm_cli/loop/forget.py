@@ -7,7 +7,6 @@ a run that was interrupted can be repeated.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,10 +22,10 @@ from loopllm_cli.model import ForgetSummary
 from loopllm_cli.profiles.baseline import list_baselines
 from loopllm_cli.sources.redaction import Redactor, UserHasher
 from loopllm_cli.sources.rows import safe_id
-from loopllm_cli.store import erase
+from loopllm_cli.store import erase, tables
 from loopllm_cli.store.erase import Erasure
 from loopllm_cli.store.project import Project
-from loopllm_cli.store.secret import VARIABLE, read_key
+from loopllm_cli.store.secret import has_key, read_key
 
 _RUNS = ("drift", "verify")
 
@@ -44,9 +43,9 @@ def forget(
         StoreUnavailable: nothing has been ingested, or something cannot be erased.
         Locked: another process kept writing.
     """
-    if not project.interactions.exists():
+    if tables.open_table(project.interactions) is None:
         raise StoreUnavailable(
-            f"nothing has been ingested into {project.home} yet", "check --project"
+            f"nothing has been ingested into {project.place} yet", "check --project"
         )
     names = _names(project, selector, value)
     if dry_run:
@@ -82,7 +81,7 @@ def _names(project: Project, selector: str, value: str) -> set[str]:
     A user's id is hashed; before that, one that looks like an address or a key was masked.
     """
     plain = {value, safe_id(value) or value}
-    if selector == "id" or not ((project.home / "key").exists() or VARIABLE in os.environ):
+    if selector == "id" or not has_key(project):
         return plain
     key = read_key(project)
     for level in ("secrets", "basic"):

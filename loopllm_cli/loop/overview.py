@@ -10,6 +10,7 @@ from typing import Any
 from loopllm_cli.loop.records import latest_drift_run
 from loopllm_cli.profiles.baseline import list_baselines
 from loopllm_cli.store import tables
+from loopllm_cli.store.locations import Location
 from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
 
@@ -28,9 +29,9 @@ def read_status(project: Project) -> list[StatusRow]:
     ]
 
 
-def _table(path: Path, name: str, time_column: str) -> StatusRow:
+def _table(location: Location, name: str, time_column: str) -> StatusRow:
     sql = f"SELECT COUNT(*) AS n, MAX({time_column}) AS last FROM rows"
-    found = tables.select(path, sql)
+    found = tables.select(location, sql)
     if found is None:
         return name, "none yet", None
     n_rows, newest = found.column("n").to_pylist()[0], to_moments(found.column("last"))[0]

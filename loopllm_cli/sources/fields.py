@@ -191,11 +191,13 @@ _OPENINGS = ("{", "[", '"')
 
 
 def read_stored(text: str) -> Any:
-    """Read JSON that `to_json` wrote, with the numbers that only the standard library takes."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    """Read JSON that `to_json` wrote; whole numbers beyond 64 bits come back exact."""
+    if not _LONG_NUMBER.search(text):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:  # NaN out of a Parquet file
+            pass
+    return json.loads(text)
 
 
 def first_of(record: dict[str, Any], *paths: str) -> Any:
@@ -231,4 +233,5 @@ def to_hex_id(value: Any) -> str | None:
     return text
 
 
+_LONG_NUMBER = re.compile(r"\d{19}")
 _HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")

@@ -111,6 +111,15 @@ def file_digest(path: str) -> str | None:
     return digest.hexdigest()
 
 
+def file_state(path: str) -> tuple[int, int] | None:
+    """Return a file's size and time of change: alike before and after means unchanged between."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
 def cannot_read(path: str, error: OSError) -> DataError:
     """Return the error for a file that the system does not let us read."""
     return DataError(f"cannot read {path} ({error.strerror or error})", "check the file")

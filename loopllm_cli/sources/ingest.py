@@ -29,7 +29,7 @@ from loopllm_cli.sources.chunk import Batch, Settings, part_digest
 from loopllm_cli.sources.columns import PLAIN, Mapping
 from loopllm_cli.sources.containers import Chunk, iter_chunks
 from loopllm_cli.sources.decode import UNKNOWN_SHAPE
-from loopllm_cli.sources.files import STDIN, expand_paths, file_digest
+from loopllm_cli.sources.files import STDIN, expand_paths, file_digest, file_state
 from loopllm_cli.sources.formats import all_formats
 from loopllm_cli.sources.merge import Merger, Tally
 from loopllm_cli.sources.rows import digest
@@ -191,14 +191,16 @@ class _Run:
         account, whole = self._account, []
         with self._rejects, self._workers, self._writer:
             for path in files:
-                app_id = self._source_id(path)
+                state, app_id = file_state(path), self._source_id(path)
                 if app_id and tables.has_transaction(self._project.interactions, app_id):
                     account.unchanged += 1
                     continue
                 usable = account.usable
                 self._read_file(path)
                 # A file that gave nothing is read again, and complained about again, next time.
-                if app_id and account.usable > usable:
+                # So is one that was written meanwhile: what was read may be other content.
+                unchanged = state == file_state(path)
+                if app_id and unchanged and account.usable > usable:
                     whole.append(app_id)
             self._finish(whole)
         if not account.records and not account.unchanged:
@@ -338,8 +340,12 @@ class _Run:
         common = ", ".join(f"{k} {reason}" for reason, k in reasons.most_common(3))
         return TooManyBadRows(
             f"{self._account.rejected} of {n} records cannot be read ({common})",
-            f"look at {self._rejects.path or 'the lines'}; accept more with --max-reject-rate 1.0",
+            f"look at {self._shown_rejects() or 'the lines'}; "
+            "accept more with --max-reject-rate 1.0",
         )
+
+    def _shown_rejects(self) -> str | None:
+        return self._project.shown(self._rejects.path) if self._rejects.path else None
 
     def _summary(self, files: list[str]) -> IngestSummary:
         account, tally, rejects = self._account, self._tally, self._rejects
@@ -374,7 +380,7 @@ class _Run:
             first_time=account.first,
             last_time=account.last,
             models=tuple(sorted(account.models)),
-            rejects_path=str(rejects.path) if rejects.path else None,
+            rejects_path=self._shown_rejects(),
             sources=tuple(files),
             n_sources_unchanged=account.unchanged,
             dry_run=self._options.dry_run,

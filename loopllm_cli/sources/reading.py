@@ -21,6 +21,7 @@ MAX_RECORD_BYTES = 32 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
 NOTHING = b" \t\r\n\x0b\x0c\x00"  # NUL: what crashed writers leave
 _HEAD_BYTES = 1024
+_FIRST_ROUNDED = 2.0**63
 _MAX_DIGITS = 4000  # Python itself refuses to read integers of more than 4300 digits
 _MIN_BLOB_CHARS = 4096
 # Some writers escape the slash, in JSON and so in base64.
@@ -111,17 +112,16 @@ def _blob(found: re.Match[bytes]) -> bytes:
 
 def _has_rounded(record: Any) -> bool:
     """Return whether orjson may have rounded an integer, which could be an id."""
-    if not isinstance(record, dict):
-        return False
-    for value in record.values():
-        kind = type(value)
-        if kind is float:
-            if abs(value) >= 2**63:
-                return True
-        elif kind is dict and any(
-            type(inner) is float and abs(inner) >= 2**63 for inner in value.values()
-        ):
-            return True
+    waiting = [record] if isinstance(record, dict | list) else []
+    while waiting:
+        value = waiting.pop()
+        for inner in value.values() if type(value) is dict else value:
+            kind = type(inner)
+            if kind is float:
+                if inner >= _FIRST_ROUNDED or inner <= -_FIRST_ROUNDED:
+                    return True
+            elif kind is dict or kind is list:
+                waiting.append(inner)
     return False
 
 

@@ -29,7 +29,19 @@ _REDACTED = {"redacted-by-litellm", "[redacted]", "<redacted>", "redacted", "***
 _CUT = ("[truncated]", "[truncated]...", "...(truncated)", "<truncated>")
 _MAX_ID_CHARS = 256
 _NAMES_A_USER = re.compile(r'"[a-z_]*user(?:_?id)?"\s*:', re.IGNORECASE)
-_ESCAPING = str.maketrans(dict.fromkeys((*range(32), *range(127, 160)), "�"))
+_HEAD_CHARS = 223  # with `~` and 32 digits of a digest: 256
+# Columns whose values are names, and so are shown, listed, compared and joined.
+_NAMES = (
+    *("response_id", "previous_response_id", "request_id", "conversation_id"),
+    *("trace_id", "span_id", "parent_span_id", "operation_name", "provider_name"),
+    *("request_model", "response_model", "prompt_name", "prompt_version", "agent_name"),
+    *("service_name", "service_version", "deployment_environment", "request_reasoning_level"),
+    *("finish_reason", "finish_reason_raw", "error_type"),
+)
+_NAMES_OF_VOTES = (
+    *("name", "score_label", "winner_id", "target_span_id", "target_response_id"),
+    *("target_trace_id", "target_conversation_id"),
+)
 
 
 @dataclass(slots=True)
@@ -132,16 +144,23 @@ def text_hash(text: str) -> str:
 
 
 def safe_id(value: str | None) -> str | None:
-    """Bound an exporter's id: no control characters, and at most 256 characters.
+    """Bound an exporter's id or name: nothing that cannot be printed, and at most 256 characters.
 
-    A longer id keeps its beginning and a digest of the whole, so that it stays unique.
+    What is changed gets a digest of the whole behind it, so that it stays unique.
     """
     if value is None or (len(value) <= _MAX_ID_CHARS and value.isprintable()):
         return value
-    clean = value.translate(_ESCAPING)
-    if len(clean) <= _MAX_ID_CHARS:
-        return clean
-    return f"{clean[: _MAX_ID_CHARS - 33]}~{digest(value)}"
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in value[:_HEAD_CHARS])
+    return f"{clean}~{digest(value)}"
+
+
+def _bound_names(row: Row, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = row.get(name)
+        if value is not None and not (
+            type(value) is str and len(value) <= _MAX_ID_CHARS and value.isprintable()
+        ):
+            row[name] = safe_id(str(value))
 
 
 def text_of(messages: list[Message], role: str) -> str | None:
@@ -184,6 +203,7 @@ def interaction(
         values: further columns by canonical name; None values count as missing.
     """
     row = dict(values)
+    _bound_names(row, _NAMES)
     native_id = safe_id(native_id)
     get = row.get
     user_id = get("user_id")
@@ -303,6 +323,11 @@ def feedback(origin: Origin, source_format: str, kind: str, values: Row) -> Row:
     """
     row = dict(values)
     get = row.get
+    _bound_names(row, _NAMES_OF_VOTES)
+    if get("target_key") != "interaction_id":  # else it is made of bounded parts
+        row["target_id"] = safe_id(get("target_id"))
+    if get("candidate_ids"):
+        row["candidate_ids"] = [safe_id(name) for name in row["candidate_ids"]]
     annotator = get("annotator_id")
     if annotator is not None:
         row["annotator_id"] = (
@@ -338,7 +363,9 @@ def _context_hash(row: Row, inputs: list[Message]) -> str:
         if not isinstance(text, str):
             return part
         known = prompt_hash if text is prompt else text_hash(text)
-        return known if len(part) == 2 and part.get("type") == "text" else {**part, "content": known}
+        return (
+            known if len(part) == 2 and part.get("type") == "text" else {**part, "content": known}
+        )
 
     seen = [
         [message["role"], *map(hashed, message["parts"])]

@@ -17,10 +17,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable
+from deltalake._internal import DeltaFileSystemHandler
 from deltalake.exceptions import DeltaError
 
 from loopllm_cli.errors import StoreUnavailable
 from loopllm_cli.store import tables
+from loopllm_cli.store.locations import Location
 from loopllm_cli.store.project import Project
 
 SELECTORS = {"user": "user_id", "conversation": "conversation_id", "id": "interaction_id"}
@@ -75,7 +78,7 @@ def find(project: Project, selector: str, names: Iterable[str]) -> Erasure:
     rows = tables.select(project.interactions, f"SELECT {columns} FROM rows WHERE {wanted}")
     if rows is None:
         raise StoreUnavailable(
-            f"nothing has been ingested into {project.home} yet", "check --project"
+            f"nothing has been ingested into {project.place} yet", "check --project"
         )
     ids = {value for name in _ROW_IDS for value in _values(rows, name)}
     gone = _gone(project, rows, wanted)
@@ -234,7 +237,7 @@ def _rewrite_rejects(path: Path, names: frozenset[str]) -> None:
         ) from error
 
 
-def _delete(location: Path, column: str, values: frozenset[str]) -> None:
+def _delete(location: Location, column: str, values: frozenset[str]) -> None:
     """Delete rows by the values of a column, some at a time: conditions are kept in memory."""
     ordered = sorted(values)
     for start in range(0, len(ordered), _AT_ONCE):
@@ -243,19 +246,25 @@ def _delete(location: Path, column: str, values: frozenset[str]) -> None:
             return
         listed = ", ".join(tables.quoted(value) for value in ordered[start : start + _AT_ONCE])
         try:
-            table.delete(f"{column} IN ({listed})")
+            properties = CommitProperties(app_transactions=[tables.MARK])
+            table.delete(f"{column} IN ({listed})", commit_properties=properties)
         except (DeltaError, OSError) as error:
             raise _unfinished(location, error) from error
 
 
-def _purge(location: Path) -> None:
+def _purge(location: Location) -> None:
     """Remove what only earlier versions of a table need: data files and log entries."""
     table = tables.open_table(location)
     if table is None:
         return
     try:
         # In full: what a killed writer has left behind is in no version, and goes too.
-        table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+        if isinstance(location, Path):
+            table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+        else:
+            _purge_unlocked(location, table)
+        table = tables.open_table(location)
+        assert table is not None
         table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 days"})
         table = tables.open_table(location)
         assert table is not None
@@ -266,7 +275,25 @@ def _purge(location: Path) -> None:
         raise _unfinished(location, error) from error
 
 
-def _unfinished(location: Path, error: Exception) -> StoreUnavailable:
+def _purge_unlocked(location: str, table: DeltaTable) -> None:
+    """Remove a table's old files where other writers cannot be locked out.
+
+    A file that is in no version may be one that another writer is about to commit. So a commit
+    comes between finding such files and removing them: it fails if another writer has committed
+    meanwhile, and those who have not will fail, and write their file again.
+
+    Raises:
+        Locked: another writer has been faster.
+    """
+    doomed = table.vacuum(0, dry_run=True, enforce_retention_duration=False, full=True)
+    schema = pa.schema(table.schema().to_arrow())
+    tables.append(location, schema.empty_table(), table=table)
+    files = DeltaFileSystemHandler(location)
+    for name in doomed:
+        files.delete_file(name)
+
+
+def _unfinished(location: Location, error: Exception) -> StoreUnavailable:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return StoreUnavailable(
         f"cannot erase from the table at {location} ({said})",

@@ -8,6 +8,8 @@ import secrets
 from pathlib import Path
 
 from loopllm_cli.errors import SetupError
+from loopllm_cli.store import tables
+from loopllm_cli.store.locations import Location
 from loopllm_cli.store.project import Project
 
 VARIABLE = "LOOPLLM_KEY"
@@ -30,6 +32,8 @@ def read_key(project: Project) -> bytes:
     said = os.environ.get(VARIABLE)
     if said is not None:
         return _from_variable(said)
+    if project.url:
+        return _from_object_store(f"{project.url}/key")
     path = project.home / "key"
     try:
         if not path.exists():
@@ -40,6 +44,31 @@ def read_key(project: Project) -> bytes:
             f"cannot read or make the project's key at {path} ({error.strerror})",
             f"check the permissions, or give the key in {VARIABLE}",
         ) from error
+
+
+def has_key(project: Project) -> bool:
+    """Tell whether the project has a key already, or one is given.
+
+    Raises:
+        StoreUnavailable: the object store cannot be read.
+    """
+    if os.environ.get(VARIABLE) is not None:
+        return True
+    if project.url:
+        return tables.open_table(f"{project.url}/key") is not None
+    return (project.home / "key").exists()
+
+
+def _from_object_store(url: str) -> bytes:
+    """Read the key from the description of an empty table, which is made if it is not there.
+
+    Making a table is the one thing that an object store lets only one of several writers do.
+    """
+    table = tables.open_table(url)
+    if table is None:
+        tables.create_empty(url, secrets.token_hex(_KEY_BYTES))
+        table = tables.open_table(url)
+    return _parse((table.metadata().description if table else "") or "", url)
 
 
 def _from_variable(said: str) -> bytes:
@@ -54,12 +83,20 @@ def _from_variable(said: str) -> bytes:
 
 def _from_file(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii"))
+        said = path.read_text(encoding="ascii")
+    except ValueError:
+        said = ""
+    return _parse(said, path)
+
+
+def _parse(said: str, place: Location) -> bytes:
+    try:
+        key = bytes.fromhex(said)
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
         raise SetupError(
-            f"{path} does not hold a key of {_KEY_BYTES} bytes as hexadecimal digits",
+            f"{place} does not hold a key of {_KEY_BYTES} bytes as hexadecimal digits",
             "bring the file back; with another key, users and tokens no longer match the store's",
         )
     return key

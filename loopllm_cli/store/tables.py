@@ -26,7 +26,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from loopllm_cli.errors import ConfigError, Locked, StoreUnavailable
 from loopllm_cli.store.arrays import arrow_column
-from loopllm_cli.store.locations import Location, explain
+from loopllm_cli.store.locations import Location as Location
+from loopllm_cli.store.locations import explain
 
 # Every commit carries this mark: of two that build on the same version, the later one fails.
 MARK = Transaction("loopllm.writer", 1)
@@ -69,10 +70,34 @@ def create(location: Location, rows: pa.Table, *, app_ids: Sequence[str] = ()) -
             mode="error",
             writer_properties=_WRITER,
             # With retries, the engine lets a second creation follow upon the first.
-            commit_properties=_properties(app_ids, max_commit_retries=0),
+            commit_properties=CommitProperties(
+                app_transactions=_marks(app_ids), max_commit_retries=0
+            ),
         )
     except (DeltaError, OSError) as error:
         raise _unwritable(location, error) from error
+
+
+def create_empty(location: Location, description: str) -> None:
+    """Make a table that says something and holds nothing, unless there is one.
+
+    Of several writers at once, one makes it and the others find it.
+
+    Raises:
+        StoreUnavailable: the table cannot be written.
+    """
+    try:
+        DeltaTable.create(
+            uri_of(location),
+            pa.schema([("nothing", pa.bool_())]),
+            mode="error",
+            description=description,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except (DeltaError, OSError) as error:
+        found = _unwritable(location, error)
+        if not isinstance(found, Locked):
+            raise found from error
 
 
 def append(
@@ -104,7 +129,7 @@ def append(
             mode="append",
             schema_mode="merge",
             writer_properties=_WRITER,
-            commit_properties=_properties(app_ids),
+            commit_properties=CommitProperties(app_transactions=_marks(app_ids)),
         )
     except (DeltaError, OSError) as error:
         raise _unwritable(location, error) from error
@@ -133,15 +158,14 @@ def replace(
             source_alias="s",
             target_alias="t",
             writer_properties=_WRITER,
-            commit_properties=_properties(()),
+            commit_properties=CommitProperties(app_transactions=_marks(())),
         ).when_matched_update_all().execute()
     except (DeltaError, OSError) as error:
         raise _unwritable(location, error) from error
 
 
-def _properties(app_ids: Sequence[str], **more: int) -> CommitProperties:
-    marks = [MARK, *(Transaction(app_id, 1) for app_id in app_ids)]
-    return CommitProperties(app_transactions=marks, **more)
+def _marks(app_ids: Sequence[str]) -> list[Transaction]:
+    return [MARK, *(Transaction(app_id, 1) for app_id in app_ids)]
 
 
 def _unwritable(location: Location, error: Exception) -> StoreUnavailable | Locked:

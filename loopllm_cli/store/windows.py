@@ -87,7 +87,7 @@ def read_window(project: Project, window: Window, what: str) -> pa.Table:
     rows = tables.select(project.interactions, sql)
     if rows is None:
         raise StoreUnavailable(
-            f"nothing has been ingested into {project.home} yet", "begin with: loopllm ingest FILE"
+            f"nothing has been ingested into {project.place} yet", "begin with: loopllm ingest FILE"
         )
     if rows.num_rows == 0:
         raise EmptyWindow(f"{what} holds no rows", _span_hint(project))

@@ -62,7 +62,7 @@ def _groups(batch: Batch) -> dict[tuple[str, str], list[Record]]:
 
 @pytest.mark.parametrize("path", [*EXPORTS, *SAMPLES], ids=lambda path: path.name)
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,

@@ -82,7 +82,7 @@ def _tokens(given: dict[str, Any], made: dict[str, Any]) -> Row:
     read = to_count(given.get("cacheReadInputTokenCount"))
     written = to_count(given.get("cacheWriteInputTokenCount"))
     return {
-        "input_tokens": None if fresh is None else fresh + (read or 0) + (written or 0),
+        "input_tokens": None if fresh is None else to_count(fresh + (read or 0) + (written or 0)),
         "output_tokens": to_count(made.get("outputTokenCount")),
         "cache_read_input_tokens": read,
         "cache_write_input_tokens": written,

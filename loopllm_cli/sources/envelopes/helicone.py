@@ -136,7 +136,7 @@ def _counts(record: dict[str, Any]) -> Row:
     cached = sum(counts[f"cache_{way}_input_tokens"] or 0 for way in ("read", "write"))
     # More of a prompt cannot come from the cache than there is: here the prompt is counted apart.
     if given is not None and cached > given:
-        counts["input_tokens"] = given + cached
+        counts["input_tokens"] = to_count(given + cached)
     return dict(counts)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from loopllm_cli.sources.fields import to_count, to_text, to_time
@@ -65,6 +66,7 @@ def decode(record: Record, origin: Origin) -> Decoded:
         messages = [record]
     for message in messages:
         _check(message)
+        to_time(message.get("created_date"), origin.date_format)
         found.parts.append(Part(tree, str(message["message_id"]), message))
     return found
 
@@ -121,6 +123,13 @@ def assemble(group: str, contents: Sequence[Record], origin: Origin) -> Decoded:
     return found
 
 
+def _time(message: Record, origin: Origin) -> datetime | None:
+    try:
+        return to_time(message.get("created_date"), origin.date_format)
+    except BadLine:  # it was taken in with --date-format, which is not given now
+        return None
+
+
 def _row(message: Record, messages: dict[str, Record], tree: str, origin: Origin) -> Row:
     path, complete = _path(message, messages)
     tags = [flag for flag in ("deleted", "synthetic") if message.get(flag) is True]
@@ -129,7 +138,7 @@ def _row(message: Record, messages: dict[str, Record], tree: str, origin: Origin
     if author is not None:
         rest["author"] = origin.hash_user(author) if origin.hash_user else author
     asker = path[-1] if path else {}
-    time = to_time(message.get("created_date"), origin.date_format)
+    time = _time(message, origin)
     values: Row = {
         "operation_name": "chat",
         "conversation_id": tree,

@@ -113,7 +113,7 @@ def to_usage(usage: dict[str, Any]) -> Row:
     if reasoning is None:
         reasoning = to_count(thought.get("reasoning_tokens"))
     return {
-        "input_tokens": None if fresh is None else fresh + (read or 0) + (written or 0),
+        "input_tokens": None if fresh is None else to_count(fresh + (read or 0) + (written or 0)),
         "output_tokens": to_count(usage.get("output_tokens")),
         "cache_read_input_tokens": read,
         "cache_write_input_tokens": written,

@@ -180,7 +180,7 @@ def _usage(body: dict[str, Any]) -> Row:
     read, written = (to_count(usage.get(f"cache{k}InputTokens")) for k in ("Read", "Write"))
     fresh = to_count(usage.get("inputTokens"))
     return {
-        "input_tokens": None if fresh is None else fresh + (read or 0) + (written or 0),
+        "input_tokens": None if fresh is None else to_count(fresh + (read or 0) + (written or 0)),
         "output_tokens": to_count(usage.get("outputTokens")),
         "cache_read_input_tokens": read,
         "cache_write_input_tokens": written,

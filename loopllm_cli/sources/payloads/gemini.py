@@ -164,8 +164,10 @@ def _usage(usage: dict[str, Any]) -> Row:
         to_count(get(usage, k)) for k in ("candidatesTokenCount", "thoughtsTokenCount")
     )
     return {
-        "input_tokens": None if asked is None else asked + (used or 0),
-        "output_tokens": None if said is None and thought is None else (said or 0) + (thought or 0),
+        "input_tokens": None if asked is None else to_count(asked + (used or 0)),
+        "output_tokens": None
+        if said is None and thought is None
+        else to_count((said or 0) + (thought or 0)),
         "cache_read_input_tokens": to_count(get(usage, "cachedContentTokenCount")),
         "reasoning_output_tokens": thought,
     }

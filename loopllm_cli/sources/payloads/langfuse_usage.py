@@ -30,8 +30,10 @@ def read_tokens(record: Record) -> Row:
     else:
         more_asked, more_made = sum(asked.values()), sum(made.values())
     found = {
-        "input_tokens": None if plain is None and not asked else (plain or 0) + more_asked,
-        "output_tokens": None if said is None and not made else (said or 0) + more_made,
+        "input_tokens": None
+        if plain is None and not asked
+        else to_count((plain or 0) + more_asked),
+        "output_tokens": None if said is None and not made else to_count((said or 0) + more_made),
         "cache_read_input_tokens": _bucket(counts, "cached", "cache_read"),
         "cache_write_input_tokens": _bucket(counts, "cache_creation", "cache_write"),
         "reasoning_output_tokens": _bucket(counts, "reasoning"),

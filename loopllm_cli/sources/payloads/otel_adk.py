@@ -48,7 +48,7 @@ def _gemini_usage(usage: Record) -> Row:
     said, thought = count("candidates", "candidates"), count("thoughts", "thoughts")
     return {
         "input_tokens": count("prompt", "prompt"),
-        "output_tokens": None if said is None else said + (thought or 0),
+        "output_tokens": None if said is None else to_count(said + (thought or 0)),
         "reasoning_output_tokens": thought,
         "cache_read_input_tokens": count("cached_content", "cachedContent"),
     }

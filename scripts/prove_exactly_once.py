@@ -156,6 +156,7 @@ def kill_many_times(
         seen.n_unlike += contents(project) != expected
         seen.n_doubled += n_doubled(project)
         shutil.rmtree(project)
+        print(seen, file=sys.stderr, flush=True)  # a long proof that is stopped has said something
     return seen
 
 

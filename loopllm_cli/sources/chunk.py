@@ -106,6 +106,14 @@ class Batch:
     n_bytes_total: int = 0
 
 
+@dataclass
+class _Found:
+    """What the records of a chunk held, in their order, and the parts among them as rows."""
+
+    decoded: list[Decoded] = field(default_factory=list)
+    parts: list[Row] = field(default_factory=list)
+
+
 class Decoder:
     """Decode chunks, one after the other, in one process."""
 
@@ -118,7 +126,7 @@ class Decoder:
     def decode(self, path: str, chunk: Chunk) -> Batch:
         """Decode a chunk of the file that is called `path`."""
         batch = Batch(n_bytes_read=chunk.n_bytes_read, n_bytes_total=chunk.n_bytes_total)
-        found: list[tuple[str, Decoded]] = []
+        found = _Found()
         origin = self.origin(path)
         numbered = list(chunk.numbered())
         for (number, item), dirty in zip(numbered, self._dirty(chunk, numbered), strict=True):
@@ -150,10 +158,13 @@ class Decoder:
         origin = self.origin(place[0])
         origin.line = place[1]
         batch = Batch()
-        decoded = shape.assemble(group, parts, origin)
+        try:
+            decoded = shape.assemble(group, parts, origin)
+        except BadLine as reason:
+            decoded = Decoded(skipped=[f"a group that cannot be put together: {reason}"])
         # A secret may only show once the chunks of a stream are joined.
         decoded.interactions = [self._masked(row, batch) for row in decoded.interactions]
-        return self._gather(batch, [(shape.name, decoded)], origin)
+        return self._gather(batch, _Found([decoded]), origin)
 
     def endings(self, project: Project, conversations: set[str]) -> Batch:
         """Mine what conversations as a whole show, as feedback that is derived from others."""
@@ -206,19 +217,17 @@ class Decoder:
             batch.redacted.update(hits)
         return unwrap(record)
 
-    def _decode(
-        self, record: Record, origin: Origin, found: list[tuple[str, Decoded]], batch: Batch
-    ) -> None:
+    def _decode(self, record: Record, origin: Origin, found: _Found, batch: Batch) -> None:
         """Decode one record.
 
         Raises:
             BadLine: no format fits, or the record is malformed.
         """
         name, decoded = self._router.decode(record, origin)
-        for part in decoded.parts:
-            # What cannot be written is found here, where one record can be rejected for it.
-            to_json(part.content)
-        found.append((name, decoded))
+        # What cannot be written is found here, where one record can be rejected for it.
+        parts = [self._part_row(name, part, origin) for part in decoded.parts]
+        found.decoded.append(decoded)
+        found.parts += parts
         batch.shapes[name] += 1
 
     def _reject(self, item: bytes | Record, number: int, reason: str, batch: Batch) -> None:
@@ -227,19 +236,33 @@ class Decoder:
         batch.rejects.append(Reject(number, reason, masked[:_HEAD_BYTES]))
         batch.n_records += 1
 
-    def _gather(self, batch: Batch, found: list[tuple[str, Decoded]], origin: Origin) -> Batch:
+    def _part_row(self, name: str, part: Part, origin: Origin) -> Row:
+        hasher = self._hash_user
+        content = to_json(hash_users(part.content, hasher) if hasher else part.content)
+        return {
+            "source_format": name,
+            "group_key": part.group,
+            "part_key": part.key,
+            "source_version": part.version,
+            "source_path": origin.path,
+            "source_line": origin.line,
+            "ingest_id": origin.ingest_id,
+            "content_digest": digest(name, part.group, part.key, part.version, content),
+            "content_json": content,
+        }
+
+    def _gather(self, batch: Batch, found: _Found, origin: Origin) -> Batch:
         rows: list[Row] = []
         votes: list[Row] = []
         rows_from: list[int] = []
         votes_from: list[int] = []
-        parts: list[tuple[str, Part]] = []
-        has_rows, has_votes = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
-        for index, (name, decoded) in enumerate(found):
+        n_records = len(found.decoded)
+        has_rows, has_votes = np.zeros(n_records, dtype=bool), np.zeros(n_records, dtype=bool)
+        for index, decoded in enumerate(found.decoded):
             rows += decoded.interactions
             votes += decoded.feedback
             rows_from += [index] * len(decoded.interactions)
             votes_from += [index] * len(decoded.feedback)
-            parts += [(name, part) for part in decoded.parts]
             has_rows[index] = bool(decoded.interactions)
             has_votes[index] = bool(decoded.feedback)
             batch.skipped.update(decoded.skipped)
@@ -247,28 +270,21 @@ class Decoder:
                 batch.n_parts += bool(decoded.parts)
                 batch.n_skipped += not decoded.parts
         derived = [vote for row in rows for vote in _implicit(origin, row)]
-        for _, decoded in found:
+        for decoded in found.decoded:
             for row, messages in decoded.closing:
                 origin.line = row["source_line"]
                 derived += implicit_feedback(origin, row, messages)
         votes += derived
         votes_from += [-1] * len(derived)
-        batch.n_records += len(found)
+        batch.n_records += n_records
         batch.has_rows, batch.has_votes = has_rows, has_votes
         batch.interactions = _rows(rows, INTERACTIONS, "interaction_id", ROW_CONTENT, rows_from)
         batch.feedback = _rows(votes, FEEDBACK, "feedback_id", (), votes_from)
-        self._add_parts(batch, parts, origin)
+        if found.parts:
+            batch.groups = {(row["source_format"], row["group_key"]) for row in found.parts}
+            batch.parts = tables.to_table(found.parts, PARTS)
         _note(batch, rows)
         return batch
-
-    def _add_parts(self, batch: Batch, parts: list[tuple[str, Part]], origin: Origin) -> None:
-        if parts:
-            batch.groups = {(name, part.group) for name, part in parts}
-            if self._hash_user is not None:
-                for _, part in parts:
-                    part.content = hash_users(part.content, self._hash_user)
-            rows = [_part_row(name, part, origin) for name, part in parts]
-            batch.parts = tables.to_table(rows, PARTS)
 
 
 def _implicit(origin: Origin, row: Row) -> list[Row]:
@@ -293,21 +309,6 @@ def _rows(
 def part_digest(name: str, group: str) -> int:
     """Return the 64-bit digest by which a group is known while an ingest runs."""
     return hash_text(f"{name}\x1f{group}")
-
-
-def _part_row(name: str, part: Part, origin: Origin) -> Row:
-    content = to_json(part.content)
-    return {
-        "source_format": name,
-        "group_key": part.group,
-        "part_key": part.key,
-        "source_version": part.version,
-        "source_path": origin.path,
-        "source_line": origin.line,
-        "ingest_id": origin.ingest_id,
-        "content_digest": digest(name, part.group, part.key, part.version, content),
-        "content_json": content,
-    }
 
 
 def _note(batch: Batch, rows: list[Row]) -> None:

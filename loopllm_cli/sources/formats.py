@@ -80,7 +80,10 @@ def all_formats() -> tuple[Format, ...]:
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             loaded = entry.load()
-            found += [loaded] if isinstance(loaded, Format) else list(loaded)
+            brought = [loaded] if isinstance(loaded, Format) else list(loaded)
+            if not all(isinstance(shape, Format) for shape in brought):
+                raise TypeError("it names something that is no Format")
+            found += brought
         except Exception as error:  # a stranger's code may fail in any way
             raise SetupError(
                 f"the format plug-in {entry.name!r} ({entry.value}) cannot be loaded ({error})",

@@ -148,6 +148,10 @@ class _Account:
         self.shapes.update(batch.shapes)
         self.skipped.update(batch.skipped)
         self.redacted.update(batch.redacted)
+        self.note(batch)
+
+    def note(self, batch: Batch) -> None:
+        """Keep what the summary says of rows: their models and times."""
         self.models |= batch.models
         times = [t for t in (self.first, self.last, batch.first_time, batch.last_time) if t]
         self.first, self.last = min(times, default=None), max(times, default=None)
@@ -296,7 +300,7 @@ class _Run:
             self._merger.write([], whole)
 
     def _take_assembled(self, batch: Batch) -> None:
-        self._account.models |= batch.models
+        self._account.note(batch)
         self._conversations |= batch.conversations
         self._waiting.append(batch)
         if len(self._waiting) >= 2000:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from loopllm_cli.sources.fields import read_stored
 from loopllm_cli.sources.identity import hash_users
 from loopllm_cli.sources.reading import BadLine
 from loopllm_cli.store.schema import SCHEMA_VERSION
@@ -218,7 +219,7 @@ def interaction(
     _add_origin(row, origin)
     row["redaction"] = origin.redaction
     if origin.hash_user and (rest := get("attributes_json")) and _NAMES_A_USER.search(rest):
-        row["attributes_json"] = to_json(hash_users(orjson.loads(rest), origin.hash_user))
+        row["attributes_json"] = to_json(hash_users(read_stored(rest), origin.hash_user))
     if get("time_basis") is None:
         row["time_basis"] = "log_time" if get("request_time") is not None else "none"
     if get("content_state") is None:

@@ -142,10 +142,11 @@ def kill_many_times(
     expected = contents(folder / "clean")
     seen.n_rows = {name: found.total() for name, found in expected.items()}
     rng = random.Random(seed)
+    n_commits = _n_commits(folder / "clean")
     for _ in range(n_times):
         project = folder / "killed"
         run = start(project, paths, *options, commit_bytes=commit_bytes)
-        time.sleep(rng.uniform(0, seen.clean_s))
+        _wait(run, project, rng.uniform(0, n_commits), seen.clean_s)
         ended = run.poll() is not None
         if not ended:
             os.killpg(run.pid, 9)
@@ -158,6 +159,25 @@ def kill_many_times(
         shutil.rmtree(project)
         print(seen, file=sys.stderr, flush=True)  # a long proof that is stopped has said something
     return seen
+
+
+def _n_commits(project: Path) -> int:
+    return sum(1 for _ in Path(project).glob(".loopllm/*/_delta_log/*.json"))
+
+
+def _wait(run: subprocess.Popen[bytes], project: Path, progress: float, clean_s: float) -> None:
+    """Wait until so many commits are done, and then for the rest of a commit's time.
+
+    Moments in seconds would all fall before the first commit where the machine is busy.
+    """
+    begun = time.monotonic()
+    while _n_commits(project) < int(progress) and run.poll() is None:
+        time.sleep(0.002)
+    if progress < 1:
+        time.sleep(progress * clean_s / 2)
+    else:
+        each_s = (time.monotonic() - begun) / int(progress)
+        time.sleep(progress % 1 * each_s)
 
 
 def _moment(project: Path, ended: bool, n_rows: dict[str, int]) -> str:

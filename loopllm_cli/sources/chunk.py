@@ -34,7 +34,7 @@ from loopllm_cli.store.known import UInt64, hash_text
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import FEEDBACK, INTERACTIONS, PARTS
 
-ROW_CONTENT = ("content_digest", "source_version")
+ROW_CONTENT = ("content_digest", "source_version", "redaction")
 _HEAD_BYTES = 200
 
 

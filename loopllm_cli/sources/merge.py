@@ -37,7 +37,7 @@ _CONFLICT_DIGITS = 16
 _FULLNESS = {"absent": 0, "redacted": 1, "partial_stream": 2, "partial_context": 3, "truncated": 3}
 _FULL = 4
 _STRICTNESS = {"off": 0, "secrets": 1, "basic": 2, "presidio": 3}
-_STORED = ("interaction_id", *ROW_CONTENT, "content_state", "redaction")
+_STORED = ("interaction_id", *ROW_CONTENT, "content_state")
 # Less than any version of an exporter (64 bits).
 _NO_AGE = -(2**63) - 1
 # Long enough for another writer's commit, and different each time, so that two do not keep step.

@@ -55,12 +55,14 @@ def to_window(since: str | None, until: str | None, model: str | None, where: st
     Raises:
         ConfigError: a moment cannot be read.
     """
+    from loopllm_cli.sources.rows import safe_id
     from loopllm_cli.store.windows import parse_moment
 
     now = datetime.now(UTC)
     return Window(
         since=parse_moment(since, now) if since else None,
         until=parse_moment(until, now) if until else None,
-        model=model,
+        # Names are stored bounded and printable; asked for, they are made so in the same way.
+        model=safe_id(model),
         where=where,
     )

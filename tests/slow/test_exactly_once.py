@@ -41,7 +41,7 @@ def test_a_full_disk_is_named_and_loses_nothing(disk_kb: int, tmp_path: Path) ->
 @pytest.mark.parametrize("what", LARGE_FILES)
 def test_large_files_take_bounded_memory(what: str, jobs: int, tmp_path: Path) -> None:
     path = tmp_path / "logs.json"
-    LARGE_FILES[what](path, 160_000_000)
+    LARGE_FILES[what](path, 300_000_000)
     peak, _, _ = peak_bytes(tmp_path, path, jobs)
     path.unlink()
     assert peak < 1_000_000_000

@@ -131,7 +131,7 @@ def test_an_evaluation_without_a_scale_has_no_polarity_and_no_known_author() -> 
     [{**CALL, **CONTENT}, *DIALECTS.values()],
     ids=["current", *DIALECTS],
 )
-def test_hostile_attributes_areread_or_refused(attributes: dict[str, Any]) -> None:
+def test_hostile_attributes_are_read_or_refused(attributes: dict[str, Any]) -> None:
     for changed in mutations(attributes):
         read_or_refuse(line(span(changed)))
         read_or_refuse(log(DETAILS, changed))

@@ -118,7 +118,7 @@ def test_a_phoenix_annotation_without_a_scale_has_no_polarity() -> None:
 
 
 @pytest.mark.parametrize("record", [CONSOLE, PHOENIX, PHOENIX_TRACE, PHOENIX_ANNOTATION])
-def test_hostile_records_areread_or_refused(record: dict[str, Any]) -> None:
+def test_hostile_records_are_read_or_refused(record: dict[str, Any]) -> None:
     for changed in mutations(record):
         read_or_refuse(changed)
 

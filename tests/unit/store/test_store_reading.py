@@ -10,6 +10,7 @@ import pytest
 from factories import chat_pair, feedback_record, flat_record, write_jsonl
 from store_runs import read_in
 
+from loopllm_cli.commands._options import to_window
 from loopllm_cli.errors import ConfigError, EmptyWindow, StoreUnavailable
 from loopllm_cli.model import Window
 from loopllm_cli.store import tables
@@ -157,11 +158,13 @@ def test_a_window_of_a_model_falls_back_to_the_requested_name(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "model", ["o'brien", "x' OR '1'='1", "'; DROP TABLE rows; --", 'a"b', "a\\", "%", "ü x"]
+    "model", ["o'brien", "x' OR '1'='1", "'; DROP TABLE rows; --", 'a"b', "a\\", "%", "ü\n\t"]
 )
 def test_any_model_name_is_taken_literally(model: str, tmp_path: Path) -> None:
-    project = stored(tmp_path, flat_record(1, model=model), flat_record(2))
-    assert ["flat:r-1"] == ids(project, model=model)
+    project = stored(
+        tmp_path, flat_record(1, model=to_window(None, None, model, None).model), flat_record(2)
+    )
+    assert ["flat:r-1"] == ids(project, model=to_window(None, None, model, None).model)
     assert 2 == len(ids(project))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from loopllm_cli.drift.effects import estimate
+from loopllm_cli.drift.effects import Effects, estimate
 from loopllm_cli.drift.verdict import JudgeSettings, judge, judge_status
 from loopllm_cli.drift.where import find_worse_segments
 from loopllm_cli.model import Comparison, SegmentChange, SignalInfo, Status
@@ -29,14 +29,18 @@ def compare_profiles(
     signals: tuple[SignalInfo, ...],
     labels: tuple[str, ...],
     settings: JudgeSettings,
+    weekly: tuple[Profile, Profile] | None = None,
 ) -> Findings:
     """Compare a window's profile with a baseline's.
 
     Args:
         signals: one per signal of the profiles, in their order.
         labels: the segments' words, in the profiles' numbering.
+        weekly: both windows by weekday and segment, for signals that follow the week.
     """
     effects = estimate(baseline, current)
+    if weekly and weekly[0].signal_names:
+        effects = _weekday_by_weekday(effects, baseline.signal_names, weekly)
     comparisons = judge(effects, signals, settings)
     return Findings(
         status=judge_status(comparisons, settings),
@@ -44,6 +48,19 @@ def compare_profiles(
         segments=find_worse_segments((baseline, current), effects, signals, labels, settings),
         mix_moved=_mix_moved(baseline, current),
     )
+
+
+def _weekday_by_weekday(
+    effects: Effects, names: tuple[str, ...], weekly: tuple[Profile, Profile]
+) -> Effects:
+    """Put effects within weekdays in the place of those of the signals that follow the week."""
+    at = [names.index(name) for name in weekly[0].signal_names]
+    matched = estimate(*weekly)
+    merged = {}
+    for field in fields(Effects):
+        merged[field.name] = getattr(effects, field.name).copy()
+        merged[field.name][..., at] = getattr(matched, field.name)
+    return Effects(**merged)
 
 
 def _mix_moved(baseline: Profile, current: Profile) -> float:

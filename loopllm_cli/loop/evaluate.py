@@ -12,9 +12,12 @@ import numpy as np
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.drift.compare import Findings, compare_profiles
+from loopllm_cli.drift.season import seasonal_signals
 from loopllm_cli.drift.verdict import JudgeSettings, family_size
 from loopllm_cli.errors import ConfigError, UsageError
 from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, SignalInfo, Window
+from loopllm_cli.profiles.answers import fit_answers
+from loopllm_cli.profiles.attributes import fit_attributes
 from loopllm_cli.profiles.baseline import (
     Baseline,
     check_name,
@@ -22,7 +25,9 @@ from loopllm_cli.profiles.baseline import (
     read_baseline,
     write_baseline,
 )
-from loopllm_cli.profiles.measure import Daily, Measured, measure
+from loopllm_cli.profiles.days import DaySums
+from loopllm_cli.profiles.measure import Measured, measure
+from loopllm_cli.profiles.sample import draw_positions, draw_sample
 from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
@@ -59,6 +64,9 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
     model = _fit_segments(batch, request.segment_by or config.drift.segment_by)
     measured = measure(batch, signals, model, config.drift.cluster_by)
     _refuse_failures(measured.failures)
+    days = measured.days()
+    positions = draw_positions(batch)
+    answers = fit_answers(batch, measured.keys, positions)
     baseline = Baseline(
         name=request.name,
         created=datetime.now(UTC),
@@ -68,7 +76,10 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
         cluster_by=config.drift.cluster_by,
         segments=model,
         profile=measured.profile,
-        daily=measured.daily,
+        days=days,
+        weekly=measured.weekly(seasonal_signals(days)),
+        sample=draw_sample(measured.rows, fit_attributes(batch, positions)),
+        answers=answers,
     )
     return write_baseline(project, baseline, replace=request.replace)
 
@@ -100,8 +111,10 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
     kept = _logged(baseline, measured, skipped)
     reduced, measured = baseline.columns(kept), measured.columns(kept)
     infos = tuple(signals[name].info for name in kept)
-    labels = tuple(baseline.segments.label(k) for k in range(baseline.segments.n_segments))
-    findings = compare_profiles(reduced.profile, measured.profile, infos, labels, settings)
+    weekly = (reduced.weekly, measured.weekly(reduced.weekly.signal_names))
+    findings = compare_profiles(
+        reduced.profile, measured.profile, infos, baseline.labels, settings, weekly
+    )
     summary = summarise_window(rows, measured.keys)
     return DriftResult(
         run_id=_run_id(baseline, window, batch),
@@ -116,7 +129,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
         segments=_with_examples(findings.segments, measured, batch),
         segment_basis=baseline.segments.basis,
         mix_note=_mix_note(findings, baseline.segments),
-        daily=_daily_points(measured.profile.signal_names, reduced.daily, measured.daily),
+        daily=_daily_points(reduced.days, measured.days()),
         alpha=settings.alpha,
         family_size=family_size(findings.comparisons),
         skipped_signals=skipped,
@@ -254,14 +267,12 @@ def _with_examples(
     return tuple(found)
 
 
-def _daily_points(
-    names: tuple[str, ...], before: Daily, now: Daily
-) -> dict[str, tuple[DailyPoint, ...]]:
-    points: dict[str, list[DailyPoint]] = {name: [] for name in names}
-    for daily, window in ((before, "baseline"), (now, "current")):
-        for day in sorted(daily):
-            counts, totals = daily[day]
-            for name, n, total in zip(names, counts, totals, strict=True):
+def _daily_points(before: DaySums, now: DaySums) -> dict[str, tuple[DailyPoint, ...]]:
+    points: dict[str, list[DailyPoint]] = {name: [] for name in now.signal_names}
+    for sums, window in ((before, "baseline"), (now, "current")):
+        counts, totals = sums.n.sum(axis=1), sums.total.sum(axis=1)
+        for day, of_day, sum_of_day in zip(sums.days, counts, totals, strict=True):
+            for name, n, total in zip(sums.signal_names, of_day, sum_of_day, strict=True):
                 if n:
                     points[name].append(DailyPoint(day, float(total / n), int(n), window))
     return {name: tuple(found) for name, found in points.items()}

@@ -9,39 +9,67 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from loopllm_cli.profiles.clusters import cluster_keys, to_buckets
+from loopllm_cli.profiles.days import DaySums, build_days
 from loopllm_cli.profiles.profile import Profile, build_profile
+from loopllm_cli.profiles.sample import Rows
+from loopllm_cli.profiles.season import build_weekly, weekdays_of
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import compute_signals
 from loopllm_cli.signals.registry import Signal
 
-Daily = dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Measured:
     """A window in numbers.
 
-    Shapes: `values` (n_rows, n_signals), `segments` (n_rows,). `daily` maps an ISO day to the
-    counts and sums of each signal; `failures` maps a user signal to why it gave nothing.
+    Shapes: `values` (n_rows, n_signals), `segments` (n_rows,), `dates` (n_rows,) UTC days (NaT
+    where unknown). `failures` maps a user signal to why it gave nothing.
     """
 
+    batch: RowBatch
     profile: Profile
-    values: npt.NDArray[np.float64]
-    segments: npt.NDArray[np.int64]
+    values: FloatArray
+    segments: IntArray
     keys: list[str]
-    daily: Daily
+    dates: npt.NDArray[np.datetime64]
     failures: dict[str, str]
+
+    @property
+    def rows(self) -> Rows:
+        """The rows as `sample.draw_sample` takes them."""
+        names = self.profile.signal_names
+        return Rows(self.batch, names, self.values, self.segments, self.keys)
+
+    @property
+    def n_segments(self) -> int:
+        """Number of segments of the model that placed the rows."""
+        return len(self.profile.n_rows)
+
+    def days(self) -> DaySums:
+        """Sum the signals by day and segment."""
+        return build_days(
+            self.profile.signal_names,
+            self.values,
+            self.segments,
+            self.dates,
+            self.n_segments,
+            buckets=to_buckets(self.keys),
+        )
+
+    def weekly(self, names: tuple[str, ...]) -> Profile:
+        """Sum some signals by weekday, segment and cluster bucket."""
+        at = [self.profile.signal_names.index(name) for name in names]
+        places = (weekdays_of(self.dates), self.segments, to_buckets(self.keys))
+        return build_weekly(names, self.values[:, at], places, self.n_segments)
 
     def columns(self, names: tuple[str, ...]) -> Measured:
         """Return the measurement of some signals only, in their order."""
         at = [self.profile.signal_names.index(name) for name in names]
-        return replace(
-            self,
-            profile=self.profile.columns(names),
-            values=self.values[:, at],
-            daily=columns_of(self.daily, at),
-        )
+        return replace(self, profile=self.profile.columns(names), values=self.values[:, at])
 
 
 def measure(
@@ -56,19 +84,11 @@ def measure(
     segments = model.assign(batch)
     keys = cluster_keys(batch, cluster_by)
     profile = build_profile(tuple(signals), values, segments, to_buckets(keys), model.n_segments)
-    return Measured(profile, values, segments, keys, _by_day(batch, values), failures)
+    return Measured(batch, profile, values, segments, keys, dates_of(batch), failures)
 
 
-def columns_of(daily: Daily, at: list[int]) -> Daily:
-    """Reduce daily sums to some signals."""
-    return {day: (counts[at], totals[at]) for day, (counts, totals) in daily.items()}
-
-
-def _by_day(batch: RowBatch, values: npt.NDArray[np.float64]) -> Daily:
-    days = np.array([f"{t:%Y-%m-%d}" if t else "" for t in batch.values("request_time")])
-    daily: Daily = {}
-    for day in sorted(set(days.tolist()) - {""}):
-        part = values[days == day]
-        applies = np.isfinite(part)
-        daily[day] = (applies.sum(axis=0).astype(float), np.where(applies, part, 0.0).sum(axis=0))
-    return daily
+def dates_of(batch: RowBatch) -> npt.NDArray[np.datetime64]:
+    """Return each row's UTC day, NaT where its time is unknown."""
+    times = batch.values("request_time")
+    days = ["NaT" if t is None else f"{t:%Y-%m-%d}" for t in times]
+    return np.array(days, dtype="datetime64[D]")

@@ -92,17 +92,12 @@ def build_profile(
     """
     cells = segments * N_BUCKETS + buckets
     n_cells = n_segments * N_BUCKETS
-    size = np.abs(values)
-    applies = size < _LARGEST
-    clean = np.where(applies & (size > _SMALLEST), values, 0.0)
+    applies, clean = measurable(values)
 
     def sums(weights: FloatArray) -> FloatArray:
-        columns = [
-            np.bincount(cells, weights=weights[:, j], minlength=n_cells)
-            for j in range(weights.shape[1])
-        ]
-        stacked: FloatArray = np.stack(columns, axis=1).astype(np.float64)
-        return stacked.reshape(n_segments, N_BUCKETS, -1)
+        columns = [np.bincount(cells, weights=w, minlength=n_cells) for w in weights.T]
+        stacked = np.stack(columns, axis=1) if columns else np.zeros((n_cells, 0))
+        return stacked.reshape(n_segments, N_BUCKETS, -1).astype(np.float64)
 
     return Profile(
         signal_names,
@@ -111,3 +106,10 @@ def build_profile(
         sums(clean),
         sums(clean**2),
     )
+
+
+def measurable(values: FloatArray) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """Return where values are measurements, and the values with zeros elsewhere."""
+    size = np.abs(values)
+    applies = size < _LARGEST
+    return applies, np.where(applies & (size > _SMALLEST), values, 0.0)

@@ -12,8 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from loopllm_cli.model import SignalInfo, SignalKind, Window, WindowSummary, Worse
+from loopllm_cli.profiles.answers import fit_answers
+from loopllm_cli.profiles.attributes import fit_attributes
 from loopllm_cli.profiles.baseline import Baseline
+from loopllm_cli.profiles.days import build_days
 from loopllm_cli.profiles.profile import build_profile
+from loopllm_cli.profiles.sample import Rows, draw_sample
+from loopllm_cli.profiles.season import build_weekly
 from loopllm_cli.profiles.segments import SegmentModel, fit_prompts
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.store.project import Project
@@ -54,13 +59,15 @@ def baseline_of(name: str = "v1", model: SegmentModel | None = None) -> Baseline
         SignalInfo("length", SignalKind.AMOUNT, Worse.EITHER, 0.1, "Length.", "chars", 2),
     )
     values = np.stack([rng.random(200) < 0.1, rng.gamma(2.0, 50.0, 200)], axis=1).astype(float)
-    profile = build_profile(
-        tuple(i.name for i in infos),
-        values,
-        rng.integers(0, model.n_segments, 200),
-        rng.integers(0, 256, 200),
-        model.n_segments,
-    )
+    names = tuple(i.name for i in infos)
+    segments, buckets = rng.integers(0, model.n_segments, 200), rng.integers(0, 256, 200)
+    dates = np.full(200, np.datetime64("2026-10-01"))
+    batch = batch_of(prompts(200), response_text=["an answer about sorted lists"] * 200)
+    keys = [f"user {k}" for k in range(200)]
+    positions = np.arange(200)
+    answers = fit_answers(batch, keys, positions)
+    rows = Rows(batch, names, values, segments, keys)
+    places = (np.zeros(200, dtype=np.int64), segments, buckets)
     return Baseline(
         name=name,
         created=NOW,
@@ -69,8 +76,11 @@ def baseline_of(name: str = "v1", model: SegmentModel | None = None) -> Baseline
         signals=infos,
         cluster_by=None,
         segments=model,
-        profile=profile,
-        daily={"2026-10-01": (np.array([200.0, 200.0]), values.sum(axis=0))},
+        profile=build_profile(names, values, segments, buckets, model.n_segments),
+        days=build_days(names, values, segments, dates, model.n_segments),
+        weekly=build_weekly(names[:1], values[:, :1], places, model.n_segments),
+        sample=draw_sample(rows, fit_attributes(batch, positions)),
+        answers=answers,
     )
 
 

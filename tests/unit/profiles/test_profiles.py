@@ -11,6 +11,7 @@ from loopllm_cli.profiles.clusters import N_BUCKETS, cluster_keys, to_buckets
 from loopllm_cli.profiles.features import hashed_counts, words_of
 from loopllm_cli.profiles.measure import measure
 from loopllm_cli.profiles.profile import Profile, build_profile
+from loopllm_cli.profiles.season import weekdays_of
 from loopllm_cli.profiles.segments import fit_column
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
@@ -154,9 +155,13 @@ def test_measuring_sums_signals_by_segment_and_day() -> None:
     assert [0, 1, 0] == measured.segments.tolist()
     assert [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]] == measured.profile.n.sum(axis=1).tolist()
     assert 2.0 == measured.profile.total.sum(axis=1)[0, 0]
-    assert ["1970-01-01", "1970-01-02"] == list(measured.daily)
-    counts, totals = measured.daily["1970-01-02"]
-    assert ([1.0, 1.0], 1.0) == (counts.tolist(), totals[1])
+    days = measured.days()
+    assert ("1970-01-01", "1970-01-02") == days.days
+    assert [[0, 0], [1, 1], [0, 0]] == days.n[1].tolist()
+    assert [0, 1] == days.total[:, :, 1].sum(axis=1).tolist()
+    # 1970 began on a Thursday; a row without a time counts as Monday's.
+    assert [3, 4, 0] == weekdays_of(measured.dates).tolist()
+    occupied = np.flatnonzero(measured.weekly(("refusal",)).n_rows.sum(axis=1))
+    assert [0, 3 * 3 + 0, 4 * 3 + 1] == occupied.tolist()
     turned = measured.columns(("refusal",))
     assert (("refusal",), (3, 1)) == (turned.profile.signal_names, turned.values.shape)
-    assert [1.0] == turned.daily["1970-01-02"][1].tolist()

@@ -132,7 +132,8 @@ class SignalInfo:
     """What a signal measures and how much of a change matters.
 
     Units: `tolerance` is a difference of rates for RATE (0.01 is one percentage point) and a
-    relative change of the mean for AMOUNT (0.10 is ten percent).
+    relative change of the mean for AMOUNT (0.10 is ten percent). `levels` is set for one value of
+    a category: what the baseline knew of its values (see `signals.categories`).
     """
 
     name: str
@@ -143,6 +144,7 @@ class SignalInfo:
     unit: str = ""
     version: int = 1
     tolerance_source: str = "default"
+    levels: tuple[str, ...] = ()
 
 
 class Verdict(StrEnum):
@@ -164,12 +166,35 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided 95% interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartIntervals:
+    """Intervals of the parts of a change, in the signal's own unit.
+
+    That of `behaviour` holds what prompt clusters may leave unresolved, too.
+    """
+
+    total: Interval
+    behaviour: Interval
+    mix: Interval
+    new_traffic: Interval
+    vanished_traffic: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One signal in two windows (whole windows or one segment of them), judged.
 
     Units: rates and their differences are shares (0..1); amounts are in `signal.unit`. `change`,
     `low`, `high` and `visible_change` are differences for a RATE and relative changes for an
     AMOUNT. total = behaviour + mix + new_traffic - vanished_traffic, in the signal's own unit.
+    `effective_n_*` is how many independent rows each window is worth.
     """
 
     signal: SignalInfo
@@ -193,6 +218,48 @@ class Comparison:
     verdict: Verdict
     note: str = ""
     segment: str | None = None
+    parts: PartIntervals | None = None
+    effective_n_baseline: float = float("nan")
+    effective_n_current: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class SignalPlan:
+    """What windows of a size would show of one signal, and how many rows a wanted change takes.
+
+    Units: changes as in `Comparison`, as sizes; NaN where none is visible or too few users are
+    known. `visible_larger_baseline` is with a baseline ten times as large; `baseline_share` is
+    how much of the change's variance is the baseline's. `rows_needed` is infinite where no window
+    would do beside this baseline. `within_nights` maps a number of nights to the change that
+    looking every night shows by then, where the baseline holds nights.
+    """
+
+    signal: SignalInfo
+    baseline: float
+    design_effect: float
+    visible: float
+    visible_larger_baseline: float
+    baseline_share: float
+    wanted: float
+    rows_needed: float
+    within_nights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What it takes to see changes against a baseline, before the window is there."""
+
+    baseline_name: str
+    baseline_hash: str
+    n_baseline: int
+    n_nights: int
+    n_rows: int
+    rows_per_night: float
+    alpha: float
+    power: float
+    family_size: int
+    signals: tuple[SignalPlan, ...]
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +273,76 @@ class SegmentChange:
     comparisons: tuple[Comparison, ...]
     share_of_change: float
     example_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SliceChange:
+    """A group of rows where behaviour changed more than in the others, searched on one half of
+    the users and judged on the other.
+
+    `parts` are the attributes and their values, as in `name`; a prompt cluster's attribute is
+    "prompts". `share_of_change` is the part of the whole behaviour change that the slice makes
+    up, of the signal in the first comparison; `comparisons` stand on the judging half, with
+    p-values adjusted for all slices judged. `share_of_change` is 1 where all else stood still.
+    """
+
+    name: str
+    parts: tuple[tuple[str, str], ...]
+    n_baseline: int
+    n_current: int
+    share_current: float
+    share_of_change: float
+    comparisons: tuple[Comparison, ...]
+    example_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OmnibusPart:
+    """One statistic of the omnibus test: how far apart, in its own steps from the middle to the
+    95% point of its permutations, and its p-value by itself."""
+
+    name: str
+    distance: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """A score that tells two windows apart: its studentised change (positive: more now), and the
+    p-value adjusted for all scores."""
+
+    name: str
+    z: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A word whose share of the answers changed; `z` is the standardised change.
+
+    `at_most` says that the baseline used the word too rarely to have kept it, and that
+    `baseline_share` is the largest share it can have had.
+    """
+
+    word: str
+    baseline_share: float
+    current_share: float
+    z: float
+    at_most: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Omnibus:
+    """Whether two windows differ in anything at all, and what tells them apart; never pages."""
+
+    p_value: float
+    statistic: float
+    n_permutations: int
+    parts: tuple[OmnibusPart, ...]
+    scores: tuple[ScoreChange, ...]
+    differs: bool = False
+    words: tuple[Telling, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +377,9 @@ class DriftResult:
     skipped_signals: dict[str, str]
     settings: dict[str, Any]
     version: str
+    slices: tuple[SliceChange, ...] = ()
+    omnibus: Omnibus | None = None
+    notes: tuple[str, ...] = ()
 
 
 # --- pairs -------------------------------------------------------------------------------------
@@ -373,3 +513,200 @@ class VerifyResult:
     untouched: tuple[Comparison, ...]
     n_prompts: dict[str, int] = field(default_factory=dict)
     version: str = ""
+
+
+# --- nights ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NightSignal:
+    """One signal after the newest night: what can be said of it, and in which window.
+
+    Units: as in `Comparison`; `baseline` and `current` are levels at the shared mix. The window
+    reaches from `first_day` to the newest night and has `n_nights` of them. `since` is the day of
+    the page of a signal that is worse. `visible` holds the smallest change that would page with
+    80% probability tonight, within a week and within four weeks (NaN: none would).
+    """
+
+    signal: SignalInfo
+    verdict: Verdict
+    paged: bool
+    recovered: bool
+    since: str | None
+    first_day: str
+    n_nights: int
+    n_baseline: int
+    n_window: int
+    baseline: float
+    current: float
+    change: float
+    low: float
+    high: float
+    design_effect: float
+    weekly: bool
+    visible: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class NightPage:
+    """One page: the day a signal turned worse, and the day it was back (None: it is not)."""
+
+    signal: str
+    day: str
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NightsResult:
+    """The state of a nightly watch after its newest night.
+
+    `spent` is the bound on the expected number of false pages so far, of `budget` per 365 nights.
+    Days are ISO dates in UTC: `new_days` were judged by this run, `missing_days` had no rows,
+    `late_days` came after a later day had been judged, `changed_days` were measured again because
+    their rows had changed.
+    """
+
+    baseline_name: str
+    baseline_hash: str
+    scope: str
+    status: Status
+    night: str
+    n_nights: int
+    n_rows: int
+    first_day: str
+    budget: float
+    spent: float
+    family_size: int
+    signals: tuple[NightSignal, ...]
+    pages: tuple[NightPage, ...]
+    new_days: tuple[str, ...]
+    missing_days: tuple[str, ...]
+    late_days: tuple[str, ...]
+    changed_days: tuple[str, ...]
+    notes: tuple[str, ...]
+    version: str
+
+
+# --- baselines, side by side and calibrated ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that two baselines hold differently, in words; `subject` is what it is about."""
+
+    subject: str
+    what: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineDiff:
+    """What differs between two baselines.
+
+    `facts` are about windows, rows and settings, `signals` about definitions. `comparisons` take
+    `a` for the baseline and `b` for the current window, by segment where `by_segment`, else as
+    whole windows, where traffic and behaviour cannot be told apart. `not_compared` says why a
+    signal that either has was left out.
+    """
+
+    a: str
+    b: str
+    a_hash: str
+    b_hash: str
+    same_content: bool
+    facts: tuple[Difference, ...]
+    signals: tuple[Difference, ...]
+    by_segment: bool
+    segments_added: tuple[str, ...]
+    segments_removed: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    not_compared: dict[str, str]
+    notes: tuple[str, ...]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRemoval:
+    """A baseline that was removed, or would be, and what was made against it and stays."""
+
+    name: str
+    drift_runs: tuple[str, ...]
+    ledgers: tuple[str, ...]
+    pairs: tuple[str, ...]
+    adapters: tuple[str, ...]
+    verify_runs: tuple[str, ...]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """How often something happened in a number of runs, with its 95% interval (Clopper-Pearson)."""
+
+    n_hits: int
+    n_runs: int
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A change of known size put into clean rows, and how often it was called worse.
+
+    Units: `size` as in `Comparison.change`, without a sign. `announced` is the power that was
+    announced for this size, NaN where none was. `kind` is "twice the tolerance" or "visible".
+    """
+
+    kind: str
+    size: float
+    announced: float
+    found: Frequency
+
+
+@dataclass(frozen=True, slots=True)
+class SignalCalibration:
+    """One signal on clean splits: how often it was called worse, how often anything at all."""
+
+    signal: SignalInfo
+    worse: Frequency
+    claimed: Frequency
+    visible_change: float
+    planted: tuple[Planted, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCalibration:
+    """One way of splitting clean rows, "clusters", "days" or "weeks", and what was claimed.
+
+    `n_current` is the median number of rows of a current part; `degraded_parts` names the days
+    or weeks that were called degraded against the rest.
+    """
+
+    split_by: str
+    n_current: int
+    degraded: Frequency
+    claimed: Frequency
+    inconclusive: Frequency
+    degraded_parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a project's set-up does on its own clean rows, and to changes planted into them."""
+
+    baseline_name: str
+    baseline_hash: str
+    created: datetime
+    source: str
+    n_rows: int
+    n_clusters: int
+    alpha: float
+    power: float
+    splits: tuple[SplitCalibration, ...]
+    signals: tuple[SignalCalibration, ...]
+    kept_level: bool
+    notes: tuple[str, ...]
+    seed: int
+    version: str

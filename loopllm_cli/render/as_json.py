@@ -21,24 +21,52 @@ from typing import Any, TypeVar
 from loopllm_cli.errors import LoopllmError, SchemaMismatch
 from loopllm_cli.model import (
     AdapterCard,
+    BaselineDiff,
+    BaselineRemoval,
+    Calibration,
     DriftResult,
     ForgetSummary,
     IngestSummary,
+    NightsResult,
     PairsSummary,
     VerifyResult,
 )
 from loopllm_cli.render.numbers import utc
 
-Result = DriftResult | VerifyResult | PairsSummary | AdapterCard | IngestSummary | ForgetSummary
-T = TypeVar("T", DriftResult, VerifyResult, PairsSummary, AdapterCard, IngestSummary, ForgetSummary)
+Result = (
+    DriftResult
+    | NightsResult
+    | VerifyResult
+    | PairsSummary
+    | AdapterCard
+    | IngestSummary
+    | ForgetSummary
+    | BaselineDiff
+    | BaselineRemoval
+    | Calibration
+)
+T = TypeVar(
+    "T",
+    NightsResult,
+    DriftResult,
+    VerifyResult,
+    PairsSummary,
+    AdapterCard,
+    IngestSummary,
+    ForgetSummary,
+)
 
 SCHEMAS: dict[type, str] = {
     IngestSummary: "loopllm.ingest/1",
     ForgetSummary: "loopllm.forget/1",
     DriftResult: "loopllm.drift/1",
+    NightsResult: "loopllm.nights/1",
     PairsSummary: "loopllm.pairs/1",
     AdapterCard: "loopllm.adapter/1",
     VerifyResult: "loopllm.verify/1",
+    BaselineDiff: "loopllm.baseline-diff/1",
+    BaselineRemoval: "loopllm.baseline-removal/1",
+    Calibration: "loopllm.calibration/1",
 }
 
 

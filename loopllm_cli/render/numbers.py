@@ -184,6 +184,20 @@ def effect(info: SignalInfo, value: float | None, scale: float | None = None) ->
     return fixed(value, min(6, _decimals(reference)), signed=True) + tail
 
 
+def effect_interval(info: SignalInfo, low: float, high: float, scale: float) -> str:
+    """Write the interval of a part of a change in brackets, without its unit."""
+    if not (known(low) and known(high)):
+        return ""
+    unit = " pp" if info.kind is SignalKind.RATE else f" {info.unit}"
+    ends = (effect(info, value, scale).removesuffix(unit) for value in (low, high))
+    return f"({' … '.join(ends)})"
+
+
+def probability(value: float) -> str:
+    """Write a p-value, never as zero."""
+    return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
 def day(moment: datetime | None) -> str:
     """Write a date."""
     return UNKNOWN if moment is None else utc(moment).strftime("%Y-%m-%d")

@@ -42,7 +42,9 @@ def write_drift(console: Console, result: DriftResult, *, verbose: bool = False)
     lines += drift_table(result, width, verbose=verbose)
     lines += _where(result, width, verbose)
     lines += _why(result, width, verbose)
+    lines += _beyond(result, width, verbose)
     ranked = words.whole(result.comparisons)
+    lines += labelled("counts as", worth, width) if (worth := words.worth_parts(ranked)) else []
     if sight := words.sight_parts(ranked):
         lines += labelled("could see", sight, width)
     lines += _notes(result, width, verbose)
@@ -98,14 +100,25 @@ def _change(comparison: Comparison, *, compact: bool) -> tuple[str, str]:
 
 
 def _where(result: DriftResult, width: int, verbose: bool) -> list[Text]:
-    shown = result.segments if verbose else result.segments[:MAX_WHERE]
+    """Name groups of rows that changed; prompt segments where no group was found."""
+    found = [words.slice_parts(s) for s in result.slices]
+    if verbose or not found:
+        found += [words.where_parts(s) for s in result.segments]
+    shown = found if verbose else found[:MAX_WHERE]
     lines: list[Text] = []
-    for place, segment in enumerate(shown):
-        lines += labelled("where" if place == 0 else "", words.where_parts(segment), width)
-    hidden = len(result.segments) - len(shown)
+    for place, parts in enumerate(shown):
+        lines += labelled("where" if place == 0 else "", parts, width)
+    hidden = len(found) - len(shown)
     if hidden:
         lines += labelled("", [f"and {numbers.count(hidden, 'more segment')}"], width)
     return lines
+
+
+def _beyond(result: DriftResult, width: int, verbose: bool) -> list[Text]:
+    """Say what tells the answers apart beside the signals."""
+    if not result.omnibus or not (verbose or result.omnibus.differs):
+        return []
+    return labelled("beyond", words.omnibus_parts(result.omnibus), width)
 
 
 def _why(result: DriftResult, width: int, verbose: bool) -> list[Text]:
@@ -119,7 +132,7 @@ def _why(result: DriftResult, width: int, verbose: bool) -> list[Text]:
 
 
 def _notes(result: DriftResult, width: int, verbose: bool) -> list[Text]:
-    notes = [clean_text(result.mix_note)] if result.mix_note else []
+    notes = [clean_text(note) for note in (result.mix_note, *result.notes) if note]
     for comparison in words.whole(result.comparisons):
         if comparison.note and (verbose or comparison.verdict is not Verdict.UNCHANGED):
             name = words.signal_name(comparison.signal.name)

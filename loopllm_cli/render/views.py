@@ -17,7 +17,9 @@ from loopllm_cli.model import (
     Comparison,
     DailyPoint,
     DriftResult,
+    Omnibus,
     SegmentChange,
+    SliceChange,
     Verdict,
     Window,
     WindowSummary,
@@ -57,6 +59,10 @@ def drift_view(result: DriftResult) -> View:
         "top": [signal_row(c, reach, result.daily) for c in loud],
         "cards": [signal_card(c, result) for c in loud[:MAX_CARDS]],
         "segments": [segment_view(s) for s in result.segments[:MAX_SEGMENTS]],
+        "slices": [slice_view(s) for s in result.slices[:MAX_SEGMENTS]],
+        "omnibus": omnibus_view(result.omnibus) if result.omnibus else None,
+        "notes": [clean_text(note) for note in result.notes],
+        "worth": words.worth_parts(ranked),
         "n_more_signals": len(ranked) - len(loud) - len(unclear) - len(same),
         "n_more_segments": max(0, len(result.segments) - MAX_SEGMENTS),
         "unclear": [signal_row(c, reach, result.daily) for c in unclear],
@@ -104,14 +110,16 @@ def signal_card(c: Comparison, result: DriftResult) -> View:
         if part.signal.name == c.signal.name
     ][:MAX_CARD_SEGMENTS]
     reach = svg.domains([part for _, part in inside])
+    scale = words.part_scale(c)
     parts = [
         {
-            "name": name,
+            "name": part.name,
             "css": f"part{i}",
-            "value": numbers.effect(c.signal, value, max(abs(v) for _, v in words.split(c))),
+            "value": numbers.effect(c.signal, part.value, scale),
+            "bounds": numbers.effect_interval(c.signal, part.low, part.high, scale),
         }
-        for i, (name, value) in enumerate(words.split(c))
-        if value or i < 2
+        for i, part in enumerate(words.split(c))
+        if part.value or i < 2
     ]
     rows = [
         {**signal_row(part, reach, {}), "label": clean_text(s.label, MAX_LABEL),
@@ -122,7 +130,7 @@ def signal_card(c: Comparison, result: DriftResult) -> View:
         **signal_row(c, {}, {}),
         "daily": svg.daily_chart(result.daily.get(c.signal.name, ()), c),
         "daily_ends": svg.daily_ends(result.daily.get(c.signal.name, ()), c),
-        "split": svg.split_bar(words.split(c)),
+        "split": svg.split_bar([(part.name, part.value) for part in words.split(c)]),
         "parts": parts,
         "total": numbers.effect(c.signal, c.total),
         "segments": rows,
@@ -133,18 +141,17 @@ def signal_card(c: Comparison, result: DriftResult) -> View:
 def small_print(c: Comparison) -> list[str]:
     """Return what a statistician asks of one comparison."""
     said = [f"{c.n_baseline:,} baseline and {c.n_current:,} current rows apply"]
+    if numbers.known(c.effective_n_current):
+        sizes = (c.effective_n_baseline, c.effective_n_current)
+        said.append("worth {:,.0f} and {:,.0f} independent ones".format(*sizes))
     if numbers.known(c.design_effect):
         said.append(f"design effect {numbers.amount(c.design_effect)}")
     if numbers.known(c.df):
         said.append(f"{c.df:,.0f} degrees of freedom")
     if numbers.known(c.p_value) and numbers.known(c.p_adjusted):
-        said.append(f"p {probability(c.p_value)}, adjusted {probability(c.p_adjusted)}")
+        p_values = (numbers.probability(p) for p in (c.p_value, c.p_adjusted))
+        said.append("p {}, adjusted {}".format(*p_values))
     return said
-
-
-def probability(value: float) -> str:
-    """Write a p-value, never as zero."""
-    return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
 def segment_view(segment: SegmentChange) -> View:
@@ -161,6 +168,38 @@ def segment_view(segment: SegmentChange) -> View:
         "explains_bar": svg.share_bar(segment.share_of_change),
         "examples": segment.example_ids[:MAX_EXAMPLES],
     }  # fmt: skip
+
+
+def slice_view(found: SliceChange) -> View:
+    """Return a group of rows in which behaviour changed."""
+    return {
+        "label": words.slice_label(found),
+        "share": numbers.round_share(found.share_current),
+        "share_bar": svg.share_bar(found.share_current),
+        "n": numbers.count(found.n_current),
+        "signals": [signal_row(c, {}, {}) for c in found.comparisons[:MAX_EXAMPLES]],
+        "explains": numbers.round_share(found.share_of_change),
+        "explains_bar": svg.share_bar(found.share_of_change),
+        "examples": found.example_ids[:MAX_EXAMPLES],
+    }
+
+
+def omnibus_view(found: Omnibus) -> View:
+    """Return whether anything at all tells the windows apart, and what does."""
+    return {
+        "differs": found.differs,
+        "p_value": numbers.probability(found.p_value),
+        "note": clean_text(found.note),
+        "scores": [
+            (
+                clean_text(s.name.replace("_", " ")),
+                numbers.amount(s.z),
+                "rises" if s.z > 0 else "falls",
+            )
+            for s in found.scores[:MAX_EXAMPLES]
+        ],
+        "words": [words.telling(word) for word in found.words[:MAX_ROWS]],
+    }
 
 
 def quality_view(result: DriftResult) -> View:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from loopllm_cli.model import (
     Comparison,
     DriftResult,
     Gate,
+    Interval,
+    Omnibus,
     SegmentChange,
+    SliceChange,
     Status,
+    Telling,
     Verdict,
     VerifyResult,
     WindowSummary,
@@ -21,6 +27,7 @@ from loopllm_cli.render.clean import clean_text
 
 ORDER = (Verdict.WORSE, Verdict.BETTER, Verdict.CHANGED, Verdict.INCONCLUSIVE, Verdict.UNCHANGED)
 LABEL_WIDTH = 40
+MAX_WORDS = 6
 BLIND_FACTOR = 2  # a window that sees changes of twice the tolerance is called sharp enough
 
 STATUS_WORD = {
@@ -117,27 +124,108 @@ def worst(segment: SegmentChange) -> list[Comparison]:
     return sorted(worse, key=lambda c: (-weight(c), c.signal.name))
 
 
-def split(comparison: Comparison) -> list[tuple[str, float]]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a change, with its 95% interval (NaN where there is none)."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+def split(comparison: Comparison) -> list[Part]:
     """Return the parts that add up to the whole change, in the signal's own unit."""
+    known = comparison.parts
+    vanished = known.vanished_traffic if known else None
+    named = (
+        ("behaviour", comparison.behaviour, known.behaviour if known else None),
+        ("traffic mix", comparison.mix, known.mix if known else None),
+        ("new traffic", comparison.new_traffic, known.new_traffic if known else None),
+        (
+            "vanished traffic",
+            -comparison.vanished_traffic,
+            Interval(-vanished.high, -vanished.low) if vanished else None,
+        ),
+    )
     return [
-        ("behaviour", comparison.behaviour),
-        ("traffic mix", comparison.mix),
-        ("new traffic", comparison.new_traffic),
-        ("vanished traffic", -comparison.vanished_traffic),
+        Part(name, value, i.low if i else math.nan, i.high if i else math.nan)
+        for name, value, i in named
     ]
+
+
+def part_scale(comparison: Comparison) -> float:
+    """Return the largest part, which sets the decimals of all."""
+    sizes = (abs(part.value) for part in split(comparison))
+    return max((size for size in sizes if numbers.known(size)), default=0.0)
 
 
 def why_parts(comparison: Comparison) -> list[str]:
     """Return how much of a change is behaviour and how much is other traffic."""
-    parts = split(comparison)
-    scale = max((abs(value) for _, value in parts if numbers.known(value)), default=0.0)
+    signal, scale = comparison.signal, part_scale(comparison)
     said = []
-    for place, (name, value) in enumerate(parts):
-        text = numbers.effect(comparison.signal, value, scale)
+    for place, part in enumerate(split(comparison)):
+        text = numbers.effect(signal, part.value, scale)
         # Behaviour and mix always; new and vanished traffic only where there was some.
         if place < 2 or any(digit in text for digit in "123456789"):
-            said.append(f"{name} {text}")
+            bounds = numbers.effect_interval(signal, part.low, part.high, scale)
+            said.append(f"{part.name} {text} {bounds}".rstrip())
     return said
+
+
+def worth_parts(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return how many independent rows the current window is worth, by its middle signal."""
+    most = max((c.n_current for c in comparisons), default=0)
+    whole_rows = [
+        c for c in comparisons if c.n_current == most and numbers.known(c.effective_n_current)
+    ]
+    if not whole_rows:
+        return []
+    middle = sorted(whole_rows, key=lambda c: c.effective_n_current)[len(whole_rows) // 2]
+    return [
+        f"{numbers.count(most, 'record')} worth {middle.effective_n_current:,.0f} independent ones",
+        f"design effect {numbers.amount(most / max(middle.effective_n_current, 1e-9))}",
+    ]
+
+
+def slice_label(found: SliceChange) -> str:
+    """Return the attributes and values of a group of rows."""
+    said = []
+    for name, value in found.parts:
+        attribute = "" if name == "prompts" else clean_text(name.replace("_", " "), LABEL_WIDTH)
+        said.append(f"{attribute} “{clean_text(value, LABEL_WIDTH)}”".strip())
+    return " and ".join(said)
+
+
+def slice_parts(found: SliceChange) -> list[str]:
+    """Return which group of rows changed, how much traffic that is, how much, what it explains."""
+    said = [slice_label(found), f"{numbers.round_share(found.share_current)} of traffic"]
+    for c in found.comparisons[:2]:
+        decimals = numbers.change_decimals(c.signal.kind, c.low, c.high)
+        change = numbers.change(c.signal.kind, c.change, decimals)
+        bounds = numbers.interval(c.signal.kind, c.low, c.high, decimals)
+        said.append(f"{signal_name(c.signal.name)} {change} {bounds}")
+    if numbers.known(found.share_of_change):
+        said.append(f"{numbers.round_share(found.share_of_change)} of the change")
+    return said
+
+
+def telling(word: Telling) -> str:
+    """Return a word with its shares of the answers before and now."""
+    before = numbers.round_share(word.baseline_share)
+    if word.at_most and not before.startswith("<"):
+        before = f"at most {before}"
+    return f"“{clean_text(word.word, 30)}” {before} → {numbers.round_share(word.current_share)}"
+
+
+def omnibus_parts(found: Omnibus) -> list[str]:
+    """Return whether anything at all tells the answers apart, and what does most."""
+    p_value = f"p {numbers.probability(found.p_value)}"
+    if not found.differs:
+        said = [f"nothing else tells the answers apart ({p_value})"]
+    else:
+        said = [f"answers are told apart ({p_value})", *map(telling, found.words[:MAX_WORDS])]
+    return [*said, clean_text(found.note)] if found.note else said
 
 
 def sight_parts(comparisons: Sequence[Comparison]) -> list[str]:

@@ -15,12 +15,19 @@ from loopllm_cli.model import (
     ForgetSummary,
     Gate,
     IngestSummary,
+    Interval,
+    Omnibus,
+    OmnibusPart,
     PairsSummary,
+    PartIntervals,
     Repair,
+    ScoreChange,
     SegmentChange,
     SignalInfo,
     SignalKind,
+    SliceChange,
     Status,
+    Telling,
     Verdict,
     VerifyResult,
     Window,
@@ -81,6 +88,7 @@ def comparison(
     total = current - baseline
     behaviour = total - mix
     change = behaviour if info.kind is SignalKind.RATE else behaviour / baseline
+    reach = half if info.kind is SignalKind.RATE else half * baseline
     return Comparison(
         signal=info,
         n_baseline=n[0],
@@ -103,6 +111,65 @@ def comparison(
         verdict=verdict,
         note=note,
         segment=segment,
+        parts=PartIntervals(
+            total=around(total, reach),
+            behaviour=around(behaviour, reach),
+            mix=around(mix, reach / 4),
+            new_traffic=around(0.0, 0.0),
+            vanished_traffic=around(0.0, 0.0),
+        ),
+        effective_n_baseline=n[0] / 1.6,
+        effective_n_current=n[1] / 1.6,
+    )
+
+
+def around(middle: float, reach: float) -> Interval:
+    """Build an interval."""
+    return Interval(middle - reach, middle + reach)
+
+
+def slices() -> tuple[SliceChange, ...]:
+    """Build two groups of rows that changed, one of them a pair of attributes."""
+    return (
+        SliceChange(
+            "prompt_name=ticket & language=de",
+            (("prompt_name", "ticket"), ("language", "de")),
+            5_310,
+            673,
+            0.11,
+            0.92,
+            (
+                comparison(
+                    VALID_JSON, 0.988, 0.244, 0.031, Verdict.WORSE, sees=0.06, n=(2_655, 337)
+                ),
+            ),
+            ("int-0091", "int-0312"),
+        ),
+        SliceChange(
+            "prompts=create ticket for",
+            (("prompts", "create ticket for"),),
+            4_020,
+            512,
+            0.08,
+            0.31,
+            (comparison(REFUSAL, 0.021, 0.143, 0.038, Verdict.WORSE, sees=0.07, n=(2_010, 256)),),
+        ),
+    )
+
+
+def omnibus() -> Omnibus:
+    """Build an omnibus test that tells two windows apart, with the words that do."""
+    return Omnibus(
+        p_value=0.001,
+        statistic=9.4,
+        n_permutations=999,
+        parts=(OmnibusPart("signals", 9.4, 0.001), OmnibusPart("answers", 3.1, 0.004)),
+        scores=(ScoreChange("valid_json", -21.3, 0.001), ScoreChange("refusal", 9.4, 0.001)),
+        differs=True,
+        words=(
+            Telling("unfortunately", 0.004, 0.093, 18.0),
+            Telling("as a reminder", 0.0002, 0.041, 12.0, at_most=True),
+        ),
     )
 
 
@@ -197,6 +264,9 @@ def drift(**changes: object) -> DriftResult:
         },
         settings={"tolerance": {"valid_json": 0.01}, "segments": "auto", "seed": 7},
         version="0.1.0",
+        slices=slices(),
+        omnibus=omnibus(),
+        notes=("3 rows of the window are in the baseline, too",),
     )  # fmt: skip
     return dataclasses.replace(result, **changes)  # type: ignore[arg-type]
 
@@ -207,7 +277,16 @@ def quiet_drift() -> DriftResult:
         comparison(c.signal, c.baseline, c.baseline * 1.001, 0.002, Verdict.UNCHANGED, sees=0.02)
         for c in comparisons()
     )
-    return drift(status=Status.OK, comparisons=calm, segments=(), mix_note="", skipped_signals={})
+    return drift(
+        status=Status.OK,
+        comparisons=calm,
+        segments=(),
+        slices=(),
+        omnibus=dataclasses.replace(omnibus(), p_value=0.43, differs=False, words=()),
+        notes=(),
+        mix_note="",
+        skipped_signals={},
+    )
 
 
 def hostile_drift() -> DriftResult:
@@ -223,6 +302,14 @@ def hostile_drift() -> DriftResult:
         asked_window=Window(model=HOSTILE, where=HOSTILE),
         comparisons=(bad, *comparisons()),
         segments=(SegmentChange(HOSTILE, HOSTILE, 0.5, 9, (bad,), 0.4, (HOSTILE,)),),
+        slices=(SliceChange(HOSTILE, ((HOSTILE, HOSTILE),), 9, 9, 0.5, 0.4, (bad,), (HOSTILE,)),),
+        omnibus=dataclasses.replace(
+            omnibus(),
+            scores=(ScoreChange(HOSTILE, 3.0, 0.01),),
+            words=(Telling(HOSTILE, 0.1, 0.4, 9.0),),
+            note=HOSTILE,
+        ),
+        notes=(HOSTILE,),
         segment_basis=HOSTILE,
         mix_note=HOSTILE,
         daily={HOSTILE: daily(0.1, 0.4, 0.01)},

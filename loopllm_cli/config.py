@@ -25,7 +25,10 @@ class DriftConfig:
 
     `segment_by` is "prompts" (clusters of like prompts) or a column of the store; `cluster_by`
     names a column whose rows depend on each other, instead of the user; `tolerances` overrides
-    signals' tolerances by name; `signals` limits the comparison to some signals.
+    signals' tolerances by name; `signals` limits the comparison to some signals; `signal_files`
+    hold more tables of the user's own; each of those may take `signal_seconds` on a window.
+    `unresolved` is how much of what a traffic shift does prompt clusters may miss, over what they
+    see (logged segments miss nothing by declaration).
     """
 
     alpha: float = 0.05
@@ -35,6 +38,21 @@ class DriftConfig:
     cluster_by: str | None = None
     tolerances: dict[str, float] = field(default_factory=dict)
     signals: tuple[str, ...] = ()
+    signal_files: tuple[str, ...] = ()
+    signal_seconds: float = 60.0
+    unresolved: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NightsConfig:
+    """`[nights]`: how often a nightly watch may page falsely, and how long it waits.
+
+    `false_pages_per_year` bounds the expected number of false pages in 365 nights; a day is
+    judged once `settle_days` more days have passed, so that late feedback can come in.
+    """
+
+    false_pages_per_year: float = 1.0
+    settle_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +96,19 @@ class Config:
     """The whole file. `signals` and `correct` are checked by the rooms that own them."""
 
     drift: DriftConfig = field(default_factory=DriftConfig)
+    nights: NightsConfig = field(default_factory=NightsConfig)
     pairs: PairsConfig = field(default_factory=PairsConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     signals: dict[str, dict[str, Any]] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
 
 
-_SECTIONS = {"drift": DriftConfig, "pairs": PairsConfig, "verify": VerifyConfig}
+_SECTIONS = {
+    "drift": DriftConfig,
+    "nights": NightsConfig,
+    "pairs": PairsConfig,
+    "verify": VerifyConfig,
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -28,7 +28,11 @@ _WRAPPED = re.compile(r"\[([^\[\]]+)\]|\*\*([^*]+)\*\*|\\boxed\{([^{}]+)\}")
 
 @signal("right_answer", SignalKind.RATE, Worse.DOWN, 0.03)
 def right_answer(batch: RowBatch) -> FloatArray:
-    """Right answers among rows with a reference answer (equal, equal as JSON, or so marked)."""
+    """Right answers among rows with a reference answer (equal, equal as JSON, or so marked).
+
+    Blind spots: right answers in other words than the reference's, unless they share three words in
+    a row; a wrong answer that quotes the reference counts as right.
+    """
     rows = zip(batch.responses, batch.values("reference_answer"), batch.prompts, strict=True)
     return np.array(
         [

@@ -1,13 +1,14 @@
 """Which signals a run computes, and the computing of them.
 
-Importing this module registers the built-in signals. User signals come from the configuration;
-tolerances may be overridden there, which each signal then says of itself.
+Importing this module registers the built-in signals. User signals come from the configuration
+and from installed packages; tolerances may be overridden, which each signal then says of itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,25 @@ from loopllm_cli.errors import ConfigError
 from loopllm_cli.model import SignalKind
 from loopllm_cli.signals import (  # noqa: F401  (importing registers)
     answers,
+    categories,
     code,
     feedback,
     language,
+    missing,
     prompt_use,
+    retrieval,
     serving,
     shape,
     structure,
+    tools,
     wording,
 )
 from loopllm_cli.signals.batch import FloatArray, RowBatch
+from loopllm_cli.signals.limits import Task, run_limited
+from loopllm_cli.signals.plugins import offered_signals
 from loopllm_cli.signals.registry import BUILT_IN, Signal
-from loopllm_cli.signals.user import build_user_signal, check_tolerance, nearest
-
-MAX_REASON_CHARS = 300
+from loopllm_cli.signals.signal_tables import check_seconds, check_tolerance, nearest
+from loopllm_cli.signals.user import SECONDS, build_user_signal
 
 
 def load_signals(
@@ -39,14 +45,16 @@ def load_signals(
     only: Sequence[str] | None = None,
     *,
     root: Path | None = None,
+    seconds: float = SECONDS,
 ) -> dict[str, Signal]:
-    """Return the signals of a run by name, built-in ones first.
+    """Return the signals of a run by name: built-in ones, users', then those of packages.
 
     Args:
         user_config: one table per user signal, by name.
         tolerances: tolerances that replace the default ones, by signal.
         only: names to keep; all where None.
         root: the folder that paths in the configuration start from; the current one where None.
+        seconds: how long each of the users' signals may take on one window.
 
     Raises:
         ConfigError: a name is unknown or taken, or a value cannot be followed.
@@ -57,7 +65,8 @@ def load_signals(
             raise ConfigError(
                 f"signals.{name} has the name of a built-in signal", "give it a name of its own"
             )
-        signals[name] = build_user_signal(name, table, root or Path())
+        signals[name] = build_user_signal(name, table, root or Path(), check_seconds(seconds))
+    signals.update(offered_signals(check_seconds(seconds), signals))
     for name, value in (tolerances or {}).items():
         signals[name] = _tolerate(_known(name, signals, "tolerance for"), value)
     if only is None:
@@ -86,22 +95,30 @@ def compute_signals(
 ) -> tuple[FloatArray, dict[str, str]]:
     """Compute signals on rows.
 
-    A user's signal that raises, or returns something else than one fitting number per row,
-    is NaN throughout; the second value says why. A failing built-in signal is a bug and raises.
+    A user's signal that raises, does not end in its time, or returns something else than one
+    fitting number per row, is NaN throughout; the second value says why. A failing built-in
+    signal is a bug and raises.
 
     Shapes: (n_rows, n_signals), columns in the order of `signals`.
     """
+    users = {name: one for name, one in signals.items() if one.user_defined}
+    tasks = [
+        Task(name, partial(_measured, one, batch), one.seconds, one.category)
+        for name, one in users.items()
+    ]
+    # The built-in ones first: a child then finds the columns that they have decoded.
+    found = {name: one.compute(batch) for name, one in signals.items() if name not in users}
+    done, failures = run_limited(tasks)
+    found.update(done)
     numbers = np.full((len(batch), len(signals)), np.nan)
-    failures: dict[str, str] = {}
-    for column, (name, one) in enumerate(signals.items()):
-        if not one.user_defined:
-            numbers[:, column] = one.compute(batch)
-            continue
-        try:
-            numbers[:, column] = _checked(one, one.compute(batch), len(batch))
-        except Exception as problem:  # whatever a user's function raises
-            failures[name] = f"{type(problem).__name__}: {problem}"[:MAX_REASON_CHARS]
+    for column, name in enumerate(signals):
+        if name in found:
+            numbers[:, column] = found[name]
     return numbers, failures
+
+
+def _measured(one: Signal, batch: RowBatch) -> FloatArray:
+    return _checked(one, one.compute(batch), len(batch))
 
 
 def _checked(one: Signal, returned: Any, n_rows: int) -> FloatArray:

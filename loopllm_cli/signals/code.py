@@ -36,6 +36,10 @@ def code_broken(batch: RowBatch) -> FloatArray:
 
     Blocks marked python, and unmarked ones that read as Python; pasted interpreter sessions
     (lines with >>>) do not apply.
+
+    Blind spots: code that parses and fails when run, wrong code, languages other than Python, code
+    outside a fence, unmarked blocks without a function, class, loop or from-import, and code over
+    50,000 characters. An upgrade of Python may change what parses.
     """
     return each(answer_fences(batch), _broken)
 

@@ -26,42 +26,64 @@ def _share(batch: RowBatch, column: str, hit: npt.NDArray[np.bool_]) -> FloatArr
 
 @signal("thumbs_down", SignalKind.RATE, Worse.UP, 0.01)
 def thumbs_down(batch: RowBatch) -> FloatArray:
-    """Share of all answers that users marked as bad."""
+    """Share of all answers that users marked as bad.
+
+    Blind spots: most unhappy users press nothing; a new button moves it without a new answer.
+    """
     return _share(batch, "polarity", batch.numbers("polarity") < 0)
 
 
 @signal("thumbs_up", SignalKind.RATE, Worse.EITHER, 0.02)
 def thumbs_up(batch: RowBatch) -> FloatArray:
-    """Share of all answers that users marked as good."""
+    """Share of all answers that users marked as good.
+
+    Blind spots: as for thumbs_down.
+    """
     return _share(batch, "polarity", batch.numbers("polarity") > 0)
 
 
 @signal("corrected", SignalKind.RATE, Worse.UP, 0.01)
 def corrected(batch: RowBatch) -> FloatArray:
-    """Share of all answers that someone rewrote or corrected."""
+    """Share of all answers that someone rewrote or corrected.
+
+    Blind spots: corrections made where nothing is logged, such as in the user's own editor.
+    """
     return _share(batch, "n_corrections", batch.numbers("n_corrections") > 0)
 
 
 @signal("escalated", SignalKind.RATE, Worse.UP, 0.01)
 def escalated(batch: RowBatch) -> FloatArray:
-    """Share of all answers after which the user was handed to a person."""
+    """Share of all answers after which the user was handed to a person.
+
+    Blind spots: users who give up without asking for a person.
+    """
     return _share(batch, "n_escalations", batch.numbers("n_escalations") > 0)
 
 
 @signal("dissatisfied_next", SignalKind.RATE, Worse.UP, 0.01)
 def dissatisfied_next(batch: RowBatch) -> FloatArray:
-    """Share of all answers that users complained about, repeated or corrected in what came next."""
+    """Share of all answers that users complained about, repeated or corrected in what came next.
+
+    Blind spots: users who leave without another message; signs are mined by rules whose precision
+    and recall are on the page on implicit feedback.
+    """
     return _share(batch, "n_implicit_bad", batch.numbers("n_implicit_bad") > 0)
 
 
 @signal("thanked_next", SignalKind.RATE, Worse.EITHER, 0.02)
 def thanked_next(batch: RowBatch) -> FloatArray:
-    """Share of all answers that users thanked for in their next message."""
+    """Share of all answers that users thanked for in their next message.
+
+    Blind spots: as for dissatisfied_next; politeness differs between languages and days.
+    """
     return _share(batch, "n_implicit_good", batch.numbers("n_implicit_good") > 0)
 
 
 @signal("rating", SignalKind.AMOUNT, Worse.DOWN, 0.05)
 def rating(batch: RowBatch) -> FloatArray:
-    """Mean rating of rated answers, on a scale from 0 to 1."""
+    """Mean rating of rated answers, on a scale from 0 to 1.
+
+    Blind spots: who rates: a mean of rated answers moves when other people begin to rate.
+    """
     ratings = batch.numbers("rating")
     return np.where(ratings >= 0, ratings, np.nan)

@@ -1,7 +1,7 @@
 """The signal about answers in another language than the prompt's.
 
 Two tests, both silent without evidence: the script most letters belong to (Latin, Cyrillic,
-Han, …), and, where both sides are Latin, a vote of the commonest small words of seven
+Han, …), and, where both sides are Latin, a vote of the commonest small words of nine
 languages. Requests for a translation count as mismatches in both windows alike.
 
 Why this tolerance: an answer in the wrong language is useless, so one in a hundred matters.
@@ -51,33 +51,49 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]+")
 _KANA = re.compile("[\u3040-\u30ff]+")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]+")
 
-# Small words that seldom occur in the other six; shared ones are left out on purpose.
+# Small words that seldom occur in the other eight; shared ones are left out on purpose.
 _SMALL_WORDS = {
     "en": "the and of to is that it for with are this be was have not you can what how your from"
-    " they which would about my write give please make",
+    " they which would about my write give please make i by if but not when who why where some two"
+    " there their has should could than then into only its best need think our does did any these",
     "es": "el los las del y una por para está qué cómo más pero muy ser hay este esta son"
-    " puede sobre cuando también escribe explica cuál",
+    " puede sobre cuando también escribe explica cuál"
+    " al eso porque donde hacer mi tu sus hasta desde",
     "fr": "le les des et une est dans pour qui sur pas vous nous avec plus ce cette sont être"
-    " comment quel quelle je écris peut au aux ou mais du",
+    " comment quel quelle je écris peut au aux ou mais du"
+    " ne cela ses leur ont faire puis petit",
     "de": "der die das und ist nicht ein eine zu den mit von auf für sich dem des wie ich sie"
-    " werden auch kann oder wird sind bei aus schreibe einen",
+    " werden auch kann oder wird sind bei aus schreibe einen"
+    " im zum zur nur noch wenn aber hat haben diese einem einer mich mir dich dir darf wir man",
     "pt": "os um uma não em do da dos das mais são você é ao pelo pela também como"
-    " muito escreva ou isso foi ser qual às",
+    " muito escreva ou isso foi ser qual às"
+    " aos na nas eu seu sua ele ela tem posso",
     "it": "il di che gli della del per è sono una nel alla anche più dei delle come perché"
-    " questo questa cosa scrivi essere può qual",
+    " questo questa cosa scrivi essere può qual"
+    " ho hai dei dai nei sul quale quali posso io dare ma",
     "nl": "het een van en dat niet zijn op voor met aan ook je maar worden bij wordt naar"
-    " hoe deze wat kan schrijf geef over dit",
+    " hoe deze wat kan schrijf geef over dit"
+    " ik mag kun heb heeft welk nog geen deze te",
+    "pl": "nie się jest że czy jak jako który która które dla aby są być może tym przez oraz"
+    " ponieważ bo od dlaczego jakie jaki jaka kiedy gdzie mogę bardzo więc tego ich jego przed",
+    "tr": "bir bu için ile nasıl neden gibi çok daha değil olarak ne kadar hangi kadar olan ve"
+    " mi mı var yok sonra önce ama veya çünkü en olduğunu olur bana şu",
 }
 _LANGUAGES = {name: frozenset(words.split()) for name, words in _SMALL_WORDS.items()}
 _ALL_SMALL_WORDS = frozenset().union(*_LANGUAGES.values())
 
 
-@signal("language_mismatch", SignalKind.RATE, Worse.UP, 0.01)
+@signal("language_mismatch", SignalKind.RATE, Worse.UP, 0.01, version=2)
 def language_mismatch(batch: RowBatch) -> FloatArray:
     """Answers in another script or language than their prompt, where both can be told.
 
-    Seven languages are told apart within the Latin script (de, en, es, fr, it, nl, pt); code
-    blocks are left out, and answers that are JSON do not apply.
+    Nine languages are told apart within the Latin script (de, en, es, fr, it, nl, pl, pt, tr);
+    code blocks are left out, and answers that are JSON do not apply.
+
+    Blind spots: prompts or answers with fewer than three different small words are left
+    undecided, so that many one-line questions in the Latin script do not apply. Languages that
+    share a script are one outside these nine (Russian and Ukrainian, Hindi and Marathi), and a
+    tenth Latin one (Swedish, Vietnamese) is undecided. Requested translations count.
     """
     rows = zip(
         batch.prompts,

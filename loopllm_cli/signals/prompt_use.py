@@ -16,7 +16,11 @@ from loopllm_cli.signals.texts import answer_words, prompt_words
 
 @signal("prompt_overlap", SignalKind.AMOUNT, Worse.EITHER, 0.20)
 def prompt_overlap(batch: RowBatch) -> FloatArray:
-    """Share of an answer's different words that also stand in its prompt."""
+    """Share of an answer's different words that also stand in its prompt.
+
+    Blind spots: paraphrase and translation take over without sharing words; word order and how
+    often a word occurs are ignored.
+    """
     pairs = zip(answer_words(batch), prompt_words(batch), strict=True)
     return np.array([_overlap(answer, prompt) for answer, prompt in pairs], dtype=np.float64)
 

@@ -23,49 +23,76 @@ def _amount(batch: RowBatch, column: str) -> FloatArray:
 
 @signal("latency", SignalKind.AMOUNT, Worse.UP, 0.20, unit="s")
 def latency(batch: RowBatch) -> FloatArray:
-    """Seconds from request to the end of the answer."""
+    """Seconds from request to the end of the answer.
+
+    Blind spots: waiting in the client or the network, where only the server's time was logged;
+    answers streamed to the end look slow however soon they begin.
+    """
     return _amount(batch, "duration_s")
 
 
 @signal("first_chunk", SignalKind.AMOUNT, Worse.UP, 0.20, unit="s")
 def first_chunk(batch: RowBatch) -> FloatArray:
-    """Seconds from request to the first piece of the answer."""
+    """Seconds from request to the first piece of the answer.
+
+    Blind spots: logs of answers that were not streamed do not apply.
+    """
     return _amount(batch, "time_to_first_chunk_s")
 
 
 @signal("input_tokens", SignalKind.AMOUNT, Worse.EITHER, 0.10, unit="tokens")
 def input_tokens(batch: RowBatch) -> FloatArray:
-    """Tokens sent to the model."""
+    """Tokens sent to the model.
+
+    Blind spots: counts of different tokenisers are not comparable: a change of model moves it
+    without a change of prompt.
+    """
     return _amount(batch, "input_tokens")
 
 
 @signal("output_tokens", SignalKind.AMOUNT, Worse.EITHER, 0.10, unit="tokens")
 def output_tokens(batch: RowBatch) -> FloatArray:
-    """Tokens produced by the model."""
+    """Tokens produced by the model.
+
+    Blind spots: as for input_tokens; hidden reasoning counts where the provider counts it.
+    """
     return _amount(batch, "output_tokens")
 
 
 @signal("cost", SignalKind.AMOUNT, Worse.UP, 0.10, unit="USD")
 def cost(batch: RowBatch) -> FloatArray:
-    """Price of the answer in US dollars, as logged."""
+    """Price of the answer in US dollars, as logged.
+
+    Blind spots: nothing is computed from price lists: rows without a logged cost do not apply, and
+    a new price looks like a new behaviour.
+    """
     return _amount(batch, "cost_usd")
 
 
 @signal("cut_off", SignalKind.RATE, Worse.UP, 0.01)
 def cut_off(batch: RowBatch) -> FloatArray:
-    """Answers that stopped because a length limit was reached (finish reason length)."""
+    """Answers that stopped because a length limit was reached (finish reason length).
+
+    Blind spots: answers that stop in the middle without the reason being logged as a length limit.
+    """
     return each(batch.values("finish_reason"), lambda reason: reason == "length")
 
 
 @signal("filtered", SignalKind.RATE, Worse.UP, 0.005)
 def filtered(batch: RowBatch) -> FloatArray:
-    """Answers stopped by a content filter (finish reason content_filter)."""
+    """Answers stopped by a content filter (finish reason content_filter).
+
+    Blind spots: filters outside the model, which replace the text without a finish reason.
+    """
     return each(batch.values("finish_reason"), lambda reason: reason == "content_filter")
 
 
 @signal("error", SignalKind.RATE, Worse.UP, 0.005)
 def error(batch: RowBatch) -> FloatArray:
-    """Calls that ended in an error (an error type was logged)."""
+    """Calls that ended in an error (an error type was logged).
+
+    Blind spots: calls that were never logged, and failures that came back as ordinary text.
+    """
     if not batch.has("error_type"):
         return np.full(len(batch), np.nan)
     return np.array([kind is not None for kind in batch.values("error_type")], dtype=np.float64)
@@ -73,12 +100,18 @@ def error(batch: RowBatch) -> FloatArray:
 
 @signal("tool_call", SignalKind.RATE, Worse.EITHER, 0.02)
 def tool_call(batch: RowBatch) -> FloatArray:
-    """Answers that call at least one tool."""
+    """Answers that call at least one tool.
+
+    Blind spots: whether the tool was the right one, or its arguments were valid.
+    """
     calls = batch.numbers("n_tool_calls")
     return flag(calls, calls > 0)
 
 
 @signal("content_missing", SignalKind.RATE, Worse.UP, 0.01)
 def content_missing(batch: RowBatch) -> FloatArray:
-    """Rows whose text was not logged in full (truncated, redacted or absent)."""
+    """Rows whose text was not logged in full (truncated, redacted or absent).
+
+    Blind spots: texts redacted by the logger before they were exported, unless it said so.
+    """
     return each(batch.values("content_state"), lambda state: state != "full")

@@ -27,13 +27,21 @@ MIN_VARIETY_WORDS = 20
 
 @signal("response_chars", SignalKind.AMOUNT, Worse.EITHER, 0.10, unit="characters")
 def response_chars(batch: RowBatch) -> FloatArray:
-    """Length of the answer in characters."""
+    """Length of the answer in characters.
+
+    Blind spots: where the length comes from: a longer answer may be a better one, padding, or a
+    quoted prompt. Characters are code points, so an emoji may count as several.
+    """
     return each(batch.responses, len)
 
 
 @signal("response_words", SignalKind.AMOUNT, Worse.EITHER, 0.10, unit="words")
 def response_words(batch: RowBatch) -> FloatArray:
-    """Length of the answer in words (in scripts without spaces, each character is a word)."""
+    """Length of the answer in words (in scripts without spaces, each character is a word).
+
+    Blind spots: words of unspaced scripts (Chinese, Japanese, Thai) are characters, so a change of
+    language moves the mean.
+    """
     return each(answer_words(batch), len)
 
 
@@ -43,6 +51,8 @@ def empty_answer(batch: RowBatch) -> FloatArray:
 
     A row whose content was not logged does not apply, nor does a call that failed: that is
     counted once, under `error`.
+
+    Blind spots: an answer of one full stop, or of markup without content, has text.
     """
     texts = batch.values("response_text")
     states = batch.values("content_state")
@@ -59,7 +69,12 @@ def empty_answer(batch: RowBatch) -> FloatArray:
 
 @signal("repetition", SignalKind.RATE, Worse.UP, 0.005)
 def repetition(batch: RowBatch) -> FloatArray:
-    """Answers stuck in a loop: at least half of the words repeat an earlier run of 16 words."""
+    """Answers stuck in a loop: at least half of the words repeat an earlier run of 16 words.
+
+    Blind spots: a loop of paraphrases, a repeated paragraph that fills less than half of the
+    answer, loops shorter than 40 words, and loops before the last 10,000 words. Poems and tables
+    with identical rows may count.
+    """
     return each(answer_words(batch), is_looping)
 
 
@@ -100,6 +115,9 @@ def distinct_words(batch: RowBatch) -> FloatArray:
 
     The count stops at 100 because the share falls with length: a longer answer would look
     poorer.
+
+    Blind spots: what comes after the first 100 words, and answers under 20. Code and tables have
+    fewer different words than prose, so a change of task moves it.
     """
     return each(answer_words(batch), _variety)
 

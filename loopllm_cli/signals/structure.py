@@ -93,13 +93,20 @@ def json_answer(batch: RowBatch) -> FloatArray:
     """Answers that are, or whose only fenced block is, one JSON object or array that parses.
 
     Applies to every answer, so that an answer that stops being JSON is seen.
+
+    Blind spots: JSON inside a sentence without a fence, JSON with comments, single values (a
+    number, a text), and an object with the wrong keys: only the syntax is judged.
     """
     return _with_fences(batch, lambda text, fences: find_json(text, fences) is not None)
 
 
 @signal("json_broken", SignalKind.RATE, Worse.UP, 0.01)
 def json_broken(batch: RowBatch) -> FloatArray:
-    """Answers that open like JSON, or have a block marked json, that does not parse."""
+    """Answers that open like JSON, or have a block marked json, that does not parse.
+
+    Blind spots: broken JSON after a sentence without a fence, and JSON Lines cut off in the middle.
+    Python's dictionaries and JavaScript's objects count as broken JSON.
+    """
     return _with_fences(batch, is_broken_json)
 
 
@@ -113,13 +120,21 @@ def _with_fences(batch: RowBatch, says: Callable[[str, list[Fence]], bool]) -> F
 
 @signal("code_fence", SignalKind.RATE, Worse.EITHER, 0.02)
 def code_fence(batch: RowBatch) -> FloatArray:
-    """Answers with a fenced block (between lines that begin with ``` or ~~~)."""
+    """Answers with a fenced block (between lines that begin with ``` or ~~~).
+
+    Blind spots: code without a fence, or indented by four blanks, is not seen; a fence around prose
+    is.
+    """
     return each(answer_fences(batch), lambda fences: bool(fences))
 
 
 @signal("list_answer", SignalKind.RATE, Worse.EITHER, 0.05)
 def list_answer(batch: RowBatch) -> FloatArray:
-    """Answers with two or more lines that begin with a bullet or a number."""
+    """Answers with two or more lines that begin with a bullet or a number.
+
+    Blind spots: lists written as prose or as HTML are not seen; a diff or a dialogue with dashes
+    is.
+    """
     return each(batch.responses, _has_list)
 
 
@@ -130,7 +145,10 @@ def _has_list(text: str) -> bool:
 
 @signal("link", SignalKind.RATE, Worse.EITHER, 0.02)
 def link(batch: RowBatch) -> FloatArray:
-    """Answers with a web address (http://, https:// or www.)."""
+    """Answers with a web address (http://, https:// or www.).
+
+    Blind spots: addresses without http:// or www., and whether the address exists.
+    """
     return each(
         answers_lowered(batch),
         lambda t: ("://" in t and ("http://" in t or "https://" in t)) or "www." in t,
@@ -139,5 +157,9 @@ def link(batch: RowBatch) -> FloatArray:
 
 @signal("question_back", SignalKind.RATE, Worse.EITHER, 0.05)
 def question_back(batch: RowBatch) -> FloatArray:
-    """Answers whose last sentence is a question."""
+    """Answers whose last sentence is a question.
+
+    Blind spots: a question that is followed by another sentence is not seen; one that ends a poem
+    or a quiz is.
+    """
     return each(batch.responses, lambda t: t.rstrip(_AFTER_QUESTION).endswith(("?", "？", "؟")))

@@ -32,8 +32,9 @@ def test_the_documented_configuration_is_accepted(tmp_path: Path) -> None:
     path.write_text(text, "utf-8")
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "reading.py").write_text("def grade(row):\n    return 1\n", "utf-8")
+    (tmp_path / "checks" / "order.schema.json").write_text('{"type": "object"}', "utf-8")
     config = load_config(tmp_path, path)
-    wanted = [*config.drift.signals, "solved", "reading_grade", "latency"]
+    wanted = [*config.drift.signals, "solved", "reading_grade", "plan", "order", "latency"]
     signals = load_signals(config.signals, config.drift.tolerances, wanted, root=tmp_path)
     assert set(wanted) == set(signals)
 
@@ -41,7 +42,7 @@ def test_the_documented_configuration_is_accepted(tmp_path: Path) -> None:
 def test_the_documented_mapping_is_accepted(tmp_path: Path) -> None:
     """The mapping example can be read as it stands."""
     path = tmp_path / "map.toml"
-    path.write_text(_blocks(ROOT / "docs" / "configuration.md", "toml")[1], "utf-8")
+    path.write_text(_blocks(ROOT / "docs" / "configuration.md", "toml")[-1], "utf-8")
     assert "request.body.question" == read_mapping(path).columns["prompt"]
 
 

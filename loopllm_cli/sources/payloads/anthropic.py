@@ -249,7 +249,8 @@ def _part(block: Any) -> dict[str, Any]:
         return {"type": "tool_call", "id": block_id, "name": name, "arguments": block.get("input")}
     if kind == "tool_result":
         part = {"type": "tool_call_response", "id": to_text(block.get("tool_use_id"))}
-        return {**part, "response": _plain(block.get("content"))}
+        failed = {"is_error": True} if block.get("is_error") is True else {}
+        return {**part, **failed, "response": _plain(block.get("content"))}
     if kind in ("server_tool_use", "mcp_tool_use"):
         call = {"type": to_text(block.get("name")), "input": block.get("input")}
         part = {"type": "server_tool_call", "id": block_id, "name": to_text(block.get("name"))}

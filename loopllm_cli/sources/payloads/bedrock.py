@@ -160,7 +160,8 @@ def _block(block: Any) -> list[dict[str, Any]]:
         return [{**call, "name": to_text(use.get("name")), "arguments": use.get("input")}]
     if isinstance(result, dict):
         part = {"type": "tool_call_response", "id": to_text(result.get("toolUseId"))}
-        return [{**part, "response": result.get("content")}]
+        failed = {"status": "error"} if result.get("status") == "error" else {}
+        return [{**part, **failed, "response": result.get("content")}]
     guarded = first_of(block, "guardContent.text.text")
     if isinstance(guarded, str):
         return [{"type": "text", "content": guarded}]

@@ -33,7 +33,17 @@ def test_every_built_in_signal_explains_itself():
     assert all(info.definition.endswith(".") or ")." in info.definition for info in infos)
     assert all(0 < info.tolerance < 1 for info in infos)
     assert all(info.tolerance_source == "default" for info in infos)
-    assert len(infos) >= 33
+    assert len(infos) >= 50
+
+
+def test_every_built_in_signal_says_what_it_cannot_see():
+    """After the definition comes a paragraph on blind spots."""
+    silent = [
+        name
+        for name, one in BUILT_IN.items()
+        if "\n\n    Blind spots: " not in str((one.labels or one.compute).__doc__)
+    ]
+    assert [] == silent
 
 
 def test_a_name_is_registered_once():

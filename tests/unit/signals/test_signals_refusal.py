@@ -105,7 +105,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_an_answer_that_declines_is_a_refusal(text):
-    """Each sentence declines, in one of eleven languages."""
+    """Each sentence declines, in English and ten other languages."""
     assert one("refusal", text) == 1.0
 
 

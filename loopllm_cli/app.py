@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from loopllm_cli import __version__
-from loopllm_cli.commands import baseline, correct, drift, forget, ingest, pairs, status, verify
+from loopllm_cli.commands import (
+    baseline,
+    calibrate,
+    correct,
+    drift,
+    forget,
+    ingest,
+    pairs,
+    plan,
+    status,
+    verify,
+)
 
 app = typer.Typer(
     name="loopllm",
@@ -22,10 +33,16 @@ baselines = typer.Typer(help="Freeze a window of normal behaviour under a name."
 baselines.command("create")(baseline.create)
 baselines.command("list")(baseline.list_all)
 baselines.command("show")(baseline.show)
+baselines.command("diff")(baseline.diff)
+baselines.command("export")(baseline.export)
+baselines.command("import")(baseline.import_file)
+baselines.command("remove")(baseline.remove)
 
 app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)
+app.command("calibrate")(calibrate.calibrate)
+app.command("plan")(plan.plan)
 app.command("pairs")(pairs.pairs)
 app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)

@@ -133,7 +133,8 @@ class SignalInfo:
 
     Units: `tolerance` is a difference of rates for RATE (0.01 is one percentage point) and a
     relative change of the mean for AMOUNT (0.10 is ten percent). `levels` is set for one value of
-    a category: what the baseline knew of its values (see `signals.categories`).
+    a category: what the baseline knew of its values (see `signals.categories`). `fingerprint`
+    stands for what a user's signal measures, code and files included.
     """
 
     name: str
@@ -145,6 +146,7 @@ class SignalInfo:
     version: int = 1
     tolerance_source: str = "default"
     levels: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 class Verdict(StrEnum):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loopllm_cli.errors import StoreUnavailable, UsageError
+from loopllm_cli.errors import DataError, StoreUnavailable, UsageError
 from loopllm_cli.render.clean import clean_text
 
 
@@ -35,7 +35,7 @@ def print_json(text: str) -> None:
     sys.stdout.write(text)
 
 
-def write_artefact(path: Path | None, text: str, *, quiet: bool = False) -> None:
+def write_artefact(path: Path | None, content: str | bytes, *, quiet: bool = False) -> None:
     """Write an artefact in one step and say where it is; `-` is stdout.
 
     Raises:
@@ -44,18 +44,40 @@ def write_artefact(path: Path | None, text: str, *, quiet: bool = False) -> None
     """
     if path is None:
         return
+    data = content.encode("utf-8") if isinstance(content, str) else content
     if str(path) == "-":
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
         return
     if not path.name:
         raise UsageError(f"{str(path)!r} names no file", "give a file name, or - for stdout")
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(data)
         part.replace(path)
     except OSError as error:
         raise StoreUnavailable(
             f"cannot write {path} ({error.strerror})", "choose another place"
         ) from error
     remark(f"written: {path}", quiet=quiet)
+
+
+def read_artefact(path: Path, most_bytes: int) -> bytes:
+    """Read an artefact of a bounded size; `-` is stdin.
+
+    Raises:
+        UsageError: the file cannot be read.
+        DataError: it is larger.
+    """
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(most_bytes + 1)
+        else:
+            with path.open("rb") as stream:
+                content = stream.read(most_bytes + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read {path} ({error.strerror})", "check the path") from error
+    if len(content) > most_bytes:
+        raise DataError(f"{path} is larger than {most_bytes >> 20} MB", "is it the right file?")
+    return content

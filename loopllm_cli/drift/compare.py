@@ -38,9 +38,7 @@ def compare_profiles(
         labels: the segments' words, in the profiles' numbering.
         weekly: both windows by weekday and segment, for signals that follow the week.
     """
-    effects = estimate(baseline, current)
-    if weekly and weekly[0].signal_names:
-        effects = _weekday_by_weekday(effects, baseline.signal_names, weekly)
+    effects = estimate_windows(baseline, current, weekly)
     comparisons = judge(effects, signals, settings)
     return Findings(
         status=judge_status(comparisons, settings),
@@ -48,6 +46,16 @@ def compare_profiles(
         segments=find_worse_segments((baseline, current), effects, signals, labels, settings),
         mix_moved=_mix_moved(baseline, current),
     )
+
+
+def estimate_windows(
+    baseline: Profile, current: Profile, weekly: tuple[Profile, Profile] | None
+) -> Effects:
+    """Estimate every signal's effect, weekday by weekday for signals that follow the week."""
+    effects = estimate(baseline, current)
+    if weekly and weekly[0].signal_names:
+        return _weekday_by_weekday(effects, baseline.signal_names, weekly)
+    return effects
 
 
 def _weekday_by_weekday(

@@ -15,6 +15,8 @@ from loopllm_cli.drift.compare import Findings, compare_profiles
 from loopllm_cli.drift.season import seasonal_signals
 from loopllm_cli.drift.verdict import JudgeSettings, family_size
 from loopllm_cli.errors import ConfigError, UsageError
+from loopllm_cli.loop.explain import explain
+from loopllm_cli.loop.window_notes import window_notes
 from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, SignalInfo, Window
 from loopllm_cli.profiles.answers import fit_answers
 from loopllm_cli.profiles.attributes import fit_attributes
@@ -31,7 +33,9 @@ from loopllm_cli.profiles.sample import draw_positions, draw_sample
 from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
+from loopllm_cli.signals.categories import expand_categories, follow_categories
 from loopllm_cli.signals.registry import Signal
+from loopllm_cli.signals.signal_tables import read_signal_files
 from loopllm_cli.signals.user import settle_kinds
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import INTERACTIONS
@@ -60,7 +64,7 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
     check_name(request.name)
     rows = read_window(project, request.window, "the baseline's window")
     batch = RowBatch(rows)
-    signals = settle_kinds(batch, _signals(project, config))
+    signals = expand_categories(batch, settle_kinds(batch, _signals(project, config)))
     model = _fit_segments(batch, request.segment_by or config.drift.segment_by)
     measured = measure(batch, signals, model, config.drift.cluster_by)
     _refuse_failures(measured.failures)
@@ -115,6 +119,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
     findings = compare_profiles(
         reduced.profile, measured.profile, infos, baseline.labels, settings, weekly
     )
+    explained = explain(reduced, measured, findings.comparisons, settings)
     summary = summarise_window(rows, measured.keys)
     return DriftResult(
         run_id=_run_id(baseline, window, batch),
@@ -135,7 +140,19 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
         skipped_signals=skipped,
         settings=asdict(config.drift),
         version=__version__,
+        slices=explained.slices,
+        omnibus=explained.omnibus,
+        notes=_notes(project, baseline, window, batch),
     )
+
+
+def _notes(
+    project: Project, baseline: Baseline, window: Window, batch: RowBatch
+) -> tuple[str, ...]:
+    notes = window_notes(project, baseline, window, batch)
+    if len(baseline.sample):
+        return notes
+    return (*notes, "the baseline came without its sample of rows: no groups and words are named")
 
 
 def judge_settings(config: Config) -> JudgeSettings:
@@ -155,8 +172,14 @@ def judge_settings(config: Config) -> JudgeSettings:
 
 
 def _signals(project: Project, config: Config) -> dict[str, Signal]:
-    drift = config.drift
-    return load_signals(config.signals, drift.tolerances, drift.signals or None, root=project.root)
+    drift, root = config.drift, project.root
+    return load_signals(
+        read_signal_files(config.signals, drift.signal_files, root),
+        drift.tolerances,
+        drift.signals or None,
+        root=root,
+        seconds=drift.signal_seconds,
+    )
 
 
 def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
@@ -172,7 +195,7 @@ def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
 def _refuse_failures(failures: dict[str, str]) -> None:
     """Refuse to freeze a baseline in which one of the user's signals gave nothing."""
     for name, reason in failures.items():
-        raise UsageError(f"signal {name!r} failed: {reason}", "correct it in [signals]")
+        raise UsageError(f"signal {name!r} failed: {reason}", "correct it, or leave it out of the list [drift] signals")
 
 
 def comparable_signals(
@@ -183,10 +206,11 @@ def comparable_signals(
     Raises:
         ConfigError: a signal's definition is not the baseline's.
     """
-    signals = _signals(project, config)
+    signals = follow_categories(_signals(project, config), baseline.signals)
     frozen = {info.name: info for info in baseline.signals}
     skipped = {n: "not in the baseline" for n in signals if n not in frozen}
     skipped.update({n: "no longer defined" for n in frozen if n not in signals})
+    skipped.update({n: one.unusable for n, one in signals.items() if one.unusable})
     kept = {}
     for name, signal in signals.items():
         if name in skipped:
@@ -194,15 +218,27 @@ def comparable_signals(
         info = frozen[name]
         if signal.kind_from_data:
             signal = _as_frozen(signal, info)
-        now = signal.info
-        if (info.version, info.kind, info.definition) != (now.version, now.kind, now.definition):
+        if other := _differs(info, signal.info):
             raise ConfigError(
-                f"signal {name!r} is defined otherwise than when baseline "
+                f"signal {name!r} has another {other} than when baseline "
                 f"{baseline.name!r} was made",
                 f"make it again: loopllm baseline create {baseline.name} --replace",
             )
         kept[name] = signal
     return kept, skipped
+
+
+def _differs(frozen: SignalInfo, now: SignalInfo) -> str:
+    """Name what makes two measurements of a signal incomparable; a tolerance does not."""
+    for field, what in (
+        ("kind", "kind"),
+        ("version", "version"),
+        ("fingerprint", "pattern, code or other setting"),
+        ("definition", "definition"),
+    ):
+        if getattr(frozen, field) != getattr(now, field):
+            return what
+    return ""
 
 
 def _as_frozen(signal: Signal, info: SignalInfo) -> Signal:

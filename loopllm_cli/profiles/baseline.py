@@ -155,3 +155,16 @@ def read_baseline(project: Project, name: str) -> Baseline:
             f"the baseline at {path} is damaged, edited, or of another version",
             f"make it again: loopllm baseline create {path.stem} --replace",
         ) from error
+
+
+def remove_baseline(project: Project, name: str) -> None:
+    """Remove a baseline, damaged or not.
+
+    Raises:
+        BaselineNotFound: there is none of that name.
+    """
+    check_name(name)
+    try:
+        (project.home / "baselines" / f"{name}.npz").unlink()
+    except FileNotFoundError:
+        raise BaselineNotFound(name, list_baselines(project)) from None

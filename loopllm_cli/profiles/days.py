@@ -89,6 +89,14 @@ class DaySums:
         sums = {name: getattr(self, name)[at].sum(axis=0, keepdims=True) for name in _ARRAYS}
         return DaySums(self.signal_names, (day,), **sums)
 
+    def zeros(self) -> DaySums:
+        """Return sums of the same shape with nothing in them."""
+        return DaySums(
+            self.signal_names,
+            self.days,
+            **{name: np.zeros_like(getattr(self, name)) for name in _ARRAYS},
+        )
+
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return the sums as plain arrays, without the empty cells, for a file."""
         cells = np.argwhere(self.n_rows > 0)

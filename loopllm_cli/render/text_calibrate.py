@@ -118,6 +118,8 @@ def _notes(result: Calibration) -> list[str]:
     notes = list(result.notes)
     if not result.kept_level:
         notes.insert(0, f"the promise is at most {100 * result.alpha:g}%: this set-up breaks it")
-    noted = [s for s in result.signals if s.note and s.signal.worse is not Worse.EITHER]
-    notes += [f"{words.signal_name(s.signal.name)}: {s.note}" for s in noted]
-    return notes
+    by_note: dict[str, list[str]] = {}
+    for one in result.signals:
+        if one.note and one.signal.worse is not Worse.EITHER:
+            by_note.setdefault(one.note, []).append(words.signal_name(one.signal.name))
+    return notes + [f"{note}: {', '.join(names)}" for note, names in by_note.items()]

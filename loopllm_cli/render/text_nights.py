@@ -11,7 +11,7 @@ from rich.text import Text
 
 from loopllm_cli.model import NightSignal, NightsResult, Status, Verdict, Worse
 from loopllm_cli.render import numbers, words
-from loopllm_cli.render.clean import clean_text
+from loopllm_cli.render.clean import clean_text, cut
 from loopllm_cli.render.text_layout import (
     STYLES,
     emit,
@@ -74,7 +74,7 @@ def nights_table(result: NightsResult, width: int, *, verbose: bool = False) -> 
             grid = [[*row[:4], *row[6:]] for row in [headers, *_rows(shown, compact=True)]]
             right = RIGHT_NARROW
         lines = table([str(cell) for cell in grid[0]], grid[1:], width, right=right)
-        lines.append(Text(f"  {_LEGEND}", style="dim"))
+        lines.append(Text(f"  {cut(_LEGEND, width - 2)}", style="dim"))
     hidden = len(ranked) - len(shown)
     if hidden:
         said = f"{numbers.count(hidden, 'signal')} within tolerance (--verbose lists them)"

@@ -62,10 +62,12 @@ def amount_errors(law: str, sizes: tuple[int, int], draws: int) -> FloatArray:
             profiles.append(build_profile(names, values, np.zeros(n, int), buckets, 1))
         effects = estimate(*profiles)
         floored = to_changes(effects, np.zeros(_CHUNK, dtype=bool))
-        relative = effects.var_baseline / effects.level_baseline**2
         level = np.where(effects.level_current > 0, effects.level_current, np.nan)
-        relative = relative + effects.var_current / level**2
-        own = replace(floored, log_se=np.nan_to_num(np.sqrt(relative), nan=np.inf))
+        own = replace(
+            floored,
+            se_baseline=np.sqrt(effects.var_baseline) / effects.level_baseline,
+            se_current=np.nan_to_num(np.sqrt(effects.var_current) / level, nan=np.inf),
+        )
         for row, changes in enumerate((own, floored)):
             low, high = changes.bounds(TAIL)
             found[row] += (low > 0).sum(), (high < 0).sum()

@@ -23,7 +23,9 @@ import numpy.typing as npt
 from loopllm_cli.drift.effects import estimate
 from loopllm_cli.drift.verdict import JudgeSettings, judge, judge_status
 from loopllm_cli.model import Status, Verdict
+from scripts.drift_matrix import print_examples, print_matrix
 from scripts.drift_tails import print_tails
+from scripts.drift_visible import print_plan, print_visible
 from scripts.drift_worlds import GROUPS, World, draw_windows
 
 FloatArray = npt.NDArray[np.float64]
@@ -150,31 +152,6 @@ def print_power(n_runs: int, jobs: int) -> None:
             print(f"{kind:<22}{words:>12}{cells}", flush=True)
 
 
-def visible_power(world: World, name: str, n_runs: int, jobs: int = 1) -> tuple[float, float]:
-    """Return the announced visible change of a signal, and how often a change so large is found."""
-    at = world.names.index(name)
-    announced = float(np.nanmedian(simulate(world.still(), 60, jobs, seed=4).visible[:, at]))
-    edge = announced / world.measures[at].info.tolerance
-    found = simulate(replace(world, edge=edge, moved=(name,)), n_runs, jobs, seed=5)
-    return announced, float(found.worse[:, at].mean())
-
-
-def print_visible(n_runs: int, jobs: int) -> None:
-    """Announced smallest visible changes, and the simulated power at exactly these."""
-    print(f"\nVisible change (announced power 80%), {n_runs} runs per cell: change, power")
-    names = ("2% up", "98% down", "80% down", "lognormal 1.0 up", "lognormal 0.5 up")
-    print(f"{'rows':<22}{'windows':>13}" + "".join(f"{name:>22}" for name in names))
-    for kind, options in list(_kinds().items())[:2]:
-        for sizes in ((500, 200), (5000, 200), (5000, 1000), (5000, 5000)):
-            world = replace(World(*sizes), **options)  # type: ignore[arg-type]
-            cells = ""
-            for name in names:
-                announced, power = visible_power(world, name, n_runs, jobs)
-                se = 100 * _se(power, n_runs)
-                cells += f"{f'{announced:.1%}: {power:.0%} (±{se:.0f})':>22}"
-            print(f"{kind:<22}{f'{sizes[0]}/{sizes[1]}':>13}{cells}", flush=True)
-
-
 def print_mix(n_runs: int, jobs: int) -> None:
     """Traffic that moves towards segments which always looked worse, without any change."""
     print(f"\nTraffic shifts between segments, no change: degraded, {n_runs} runs per cell")
@@ -206,6 +183,9 @@ PARTS = {
     "visible": print_visible,
     "mix": print_mix,
     "tails": print_tails,
+    "plan": print_plan,
+    "examples": print_examples,
+    "matrix": print_matrix,
 }
 
 

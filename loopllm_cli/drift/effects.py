@@ -10,7 +10,8 @@ Strata s are prompt segments. With n rows and mean m per window and stratum:
 
 The variance of the behaviour term sums each row's influence within its stratum per cluster
 bucket, jointly over both windows, so that users (or prompts) that occur in both are paired
-(`influence.py`).
+(`influence.py`); the other parts' variances come from leaving out bucket after bucket
+(`parts.py`).
 
 Source: Cai, Namkoong & Yadlowsky (2023), "Diagnosing model performance under distribution
 shift", https://arxiv.org/abs/2303.02011 (shared distribution, decomposition).
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loopllm_cli.drift.influence import Errors, is_thin, level_errors, ratio, segment_errors
+from loopllm_cli.drift.parts import PartErrors, part_errors, split
 from loopllm_cli.profiles.profile import Profile
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,7 +38,7 @@ class Effects:
 
     `level_*` are means at the shared mix; `size_*` are the numbers of rows that independent rows
     of equal weight would need for the same spread of weights (Kish); `clusters_*` are effective
-    numbers of clusters.
+    numbers of clusters. `covariance_mix_*` are the covariances of the mix with each level.
     """
 
     n_baseline: FloatArray
@@ -57,6 +59,14 @@ class Effects:
     size_current: FloatArray
     clusters_baseline: FloatArray
     clusters_current: FloatArray
+    crowding_baseline: FloatArray
+    crowding_current: FloatArray
+    var_total: FloatArray
+    var_mix: FloatArray
+    var_new: FloatArray
+    var_vanished: FloatArray
+    covariance_mix_baseline: FloatArray
+    covariance_mix_current: FloatArray
 
     @property
     def behaviour(self) -> FloatArray:
@@ -67,6 +77,11 @@ class Effects:
     def total(self) -> FloatArray:
         """Change of the whole windows' means."""
         return self.mean_current - self.mean_baseline
+
+    @property
+    def var_behaviour(self) -> FloatArray:
+        """Variance of the change at the shared mix."""
+        return np.maximum(self.var_baseline + self.var_current - 2 * self.covariance, 0.0)
 
     @property
     def df(self) -> FloatArray:
@@ -96,15 +111,17 @@ def estimate(baseline: Profile, current: Profile) -> Effects:
     thin_b, thin_c = is_thin(base), is_thin(cur)
     lend_b, lend_c = shared & thin_b & ~thin_c, shared & thin_c & ~thin_b
     centre_b, centre_c = np.where(lend_b, m_c - moved, m_b), np.where(lend_c, m_b + moved, m_c)
-    side_b = _side(base, shared, weights, level_errors(base, weights, centre_b, lend_b))
-    side_c = _side(cur, shared, weights, level_errors(cur, weights, centre_c, lend_c))
+    parts = split((n_b, base.total.sum(axis=1)), (n_c, cur.total.sum(axis=1)), shared)
+    side_b = _side(base, weights, level_errors(base, weights, centre_b, lend_b))
+    side_c = _side(cur, weights, level_errors(cur, weights, centre_c, lend_c))
     mean_b, mean_c = (ratio(p.total.sum((0, 1)), p.n.sum((0, 1)), np.nan) for p in (base, cur))
-    vanished, new = side_b.outside, side_c.outside
-    behaviour = side_c.level - side_b.level
-    mix = (mean_c - mean_b) - behaviour - new + vanished
+    known = np.where(shared.any(axis=0), 1.0, np.nan)
+    mix = (mean_c - mean_b) - (side_c.level - side_b.level) - parts.new + parts.vanished
     identical = (n_b == n_c).all(axis=0)
+    traffic = (np.where(identical, 0.0, mix), parts.new, parts.vanished)
+    errors = _of_identical(part_errors(base, cur, shared), identical, (side_b, side_c))
     return _combine(
-        side_b, side_c, (mean_b, mean_c), (np.where(identical, 0.0, mix), new, vanished)
+        (side_b, side_c), (mean_b, mean_c), tuple(part * known for part in traffic), errors
     )
 
 
@@ -114,10 +131,12 @@ def estimate_segments(baseline: Profile, current: Profile) -> Effects:
     for profile in (baseline, current):
         n = profile.n.sum(axis=1)
         mean = ratio(profile.total.sum(axis=1), n, np.nan)
-        sides.append(_Side(n, mean, np.zeros_like(n), n, segment_errors(profile, mean)))
+        sides.append(_Side(n, mean, n, segment_errors(profile, mean)))
     means = (sides[0].level, sides[1].level)
     zero = np.zeros_like(means[0])
-    return _combine(sides[0], sides[1], means, (zero, zero, zero))
+    moved = sides[1].errors.influence - sides[0].errors.influence
+    errors = PartErrors(moved, *(np.zeros_like(moved) for _ in range(3)))
+    return _combine((sides[0], sides[1]), means, (zero, zero, zero), errors)
 
 
 @dataclass(frozen=True)
@@ -126,33 +145,40 @@ class _Side:
 
     n: FloatArray
     level: FloatArray
-    outside: FloatArray
     size: FloatArray
     errors: Errors
 
 
-def _side(profile: Profile, shared: BoolArray, weights: FloatArray, errors: Errors) -> _Side:
+def _side(profile: Profile, weights: FloatArray, errors: Errors) -> _Side:
     n, total = profile.n.sum(axis=1), profile.total.sum(axis=1)
-    inside_n, outside_n = (n * shared).sum(0), (n * ~shared).sum(0)
-    inside = ratio((total * shared).sum(0), inside_n)
-    outside = ratio((total * ~shared).sum(0), outside_n)
-    share_outside = ratio(outside_n, n.sum(0))
-    any_shared = shared.any(axis=0)
+    any_shared = (weights > 0).any(axis=0)
     return _Side(
         n=n.sum(axis=0),
         level=np.where(any_shared, (weights * ratio(total, n)).sum(axis=0), np.nan),
-        outside=np.where(any_shared, share_outside * (outside - inside), np.nan),
         size=ratio(1.0, ratio(weights**2, n).sum(axis=0)),
         errors=errors,
     )
 
 
+def _of_identical(
+    errors: PartErrors, identical: BoolArray, sides: tuple[_Side, _Side]
+) -> PartErrors:
+    """Where both windows have the same prompts, nothing but behaviour can have moved."""
+    moved = sides[1].errors.influence - sides[0].errors.influence
+    return PartErrors(
+        np.where(identical, moved, errors.total),
+        *(np.where(identical, 0.0, part) for part in (errors.mix, errors.new, errors.vanished)),
+    )
+
+
 def _combine(
-    base: _Side,
-    cur: _Side,
+    sides: tuple[_Side, _Side],
     means: tuple[FloatArray, FloatArray],
-    traffic: tuple[FloatArray, FloatArray, FloatArray],
+    traffic: tuple[FloatArray, ...],
+    errors: PartErrors,
 ) -> Effects:
+    base, cur = sides
+    of_b, of_c = base.errors.influence, cur.errors.influence
     return Effects(
         n_baseline=base.n,
         n_current=cur.n,
@@ -165,13 +191,21 @@ def _combine(
         vanished_traffic=traffic[2],
         var_baseline=base.errors.variance,
         var_current=cur.errors.variance,
-        covariance=(base.errors.influence * cur.errors.influence).sum(axis=0),
+        covariance=(of_b * of_c).sum(axis=0),
         iid_var_baseline=base.errors.iid_variance,
         iid_var_current=cur.errors.iid_variance,
         size_baseline=base.size,
         size_current=cur.size,
         clusters_baseline=base.errors.clusters,
         clusters_current=cur.errors.clusters,
+        crowding_baseline=base.errors.crowding,
+        crowding_current=cur.errors.crowding,
+        var_total=(errors.total**2).sum(axis=0),
+        var_mix=(errors.mix**2).sum(axis=0),
+        var_new=(errors.new**2).sum(axis=0),
+        var_vanished=(errors.vanished**2).sum(axis=0),
+        covariance_mix_baseline=(of_b * errors.mix).sum(axis=0),
+        covariance_mix_current=(of_c * errors.mix).sum(axis=0),
     )
 
 

@@ -41,6 +41,7 @@ class Errors:
     variance: FloatArray
     iid_variance: FloatArray
     clusters: FloatArray
+    crowding: FloatArray
 
 
 def is_thin(profile: Profile) -> BoolArray:
@@ -76,7 +77,8 @@ def level_errors(
     freedom = np.where(borrowed, n * ratio(clusters - 1.0, clusters), n - 1.0)
     iid = (weights**2 * ratio(squares, n * freedom)).sum(axis=0)
     alone = (per_row**2 * profile.n).sum(axis=0)
-    return Errors(influence, variance, iid, _effective(alone, whole_share[0], variance, iid))
+    clusters_alike = _effective(alone, whole_share[0], variance, iid)
+    return Errors(influence, variance, iid, clusters_alike, _crowding(alone, whole_share[0]))
 
 
 def segment_errors(profile: Profile, means: FloatArray) -> Errors:
@@ -90,9 +92,9 @@ def segment_errors(profile: Profile, means: FloatArray) -> Errors:
     variance = (influence**2).sum(axis=0)
     iid = ratio(_squares(profile, n, centres), n * (n - 1.0))
     alone = ratio(share, n[:, None, :]).transpose(1, 0, 2)
-    return Errors(
-        influence, variance, iid, _effective(alone, share.transpose(1, 0, 2), variance, iid)
-    )
+    shares = share.transpose(1, 0, 2)
+    clusters_alike = _effective(alone, shares, variance, iid)
+    return Errors(influence, variance, iid, clusters_alike, _crowding(alone, shares))
 
 
 def _left_out(share: FloatArray, clusters: npt.ArrayLike) -> FloatArray:
@@ -121,6 +123,17 @@ def _effective(
     correlation = np.clip(ratio(excess * alone.sum(axis=0), products.sum(axis=0)), 0.0, 1.0)
     parts = alone + correlation * products
     return ratio(parts.sum(axis=0) ** 2, (parts**2).sum(axis=0))
+
+
+def _crowding(alone: FloatArray, share: FloatArray) -> FloatArray:
+    """Return how many other rows of its own cluster a row has, on average.
+
+    Clusters are hashed, so the weights of the buckets vary by the clusters' squared weights:
+    E sum (share - 1/B)^2 = (1 - 1/B) sum over clusters of weight^2, however many share a bucket.
+    """
+    n_buckets = len(share)
+    squares = ((share - 1 / n_buckets) ** 2).sum(axis=0) / (1 - 1 / n_buckets)
+    return np.maximum(ratio(squares, alone.sum(axis=0)) - 1.0, 0.0)
 
 
 def ratio(top: npt.ArrayLike, bottom: npt.ArrayLike, otherwise: float = 0.0) -> FloatArray:

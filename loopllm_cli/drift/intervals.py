@@ -11,9 +11,14 @@ limits that are joined: his Wilson limits are one-sided off centre near 0 and 1 
 131:63-88, who recommends Jeffreys' instead), and rejected a true change at the tolerance up to
 nine times too often at a tail of 0.4% (50 rows against 5,000, rate 0.2%).
 
-Amounts: the log ratio of the means by the delta method, with t quantiles. A window's relative
-variance is never taken as less than both windows' together show: in skewed data a low mean comes
-with a low variance, and a small window that happened to miss the tail would look certain.
+Amounts: the log ratio of the means, each window's limits joined by squares. Downwards they are the
+delta method's with t quantiles. Upwards, where a mean may be low because a window missed the rare
+large rows, they are those of a gamma distribution with as many events as the relative standard
+error is worth (1 / se^2), which agree with the delta method's where events are many. A window's
+design effect is never taken as less than both windows' within-cluster correlation, pooled by
+rows, makes of its own cluster sizes: few events in few clusters look independent. A window's
+relative variance is never taken as less than both windows' together show: in skewed data a low
+mean comes with a low variance, and a small window that missed the tail would look certain.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ BoolArray = npt.NDArray[np.bool_]
 _LEAST_TAIL, _GREATEST_TAIL = 1e-12, 0.499
 """p-values are not followed beyond these: no family is so large, and at a half bounds meet."""
 _ROUNDS = 32
+_CROWDED = 0.05
 _WIDEST = 50.0
 """Log ratios are cut here: a mean known to within a factor of e^50 is not known."""
 
@@ -49,8 +55,18 @@ class Changes:
     size_baseline: FloatArray
     size_current: FloatArray
     correlation: FloatArray
-    log_se: FloatArray
+    se_baseline: FloatArray
+    se_current: FloatArray
     df: FloatArray
+
+    @property
+    def log_se(self) -> FloatArray:
+        """Standard error of the log ratio of amounts, infinite where one is zero."""
+        b, c = self.se_baseline, self.se_current
+        known = np.isfinite(b) & np.isfinite(c)
+        b, c = np.where(known, b, 0.0), np.where(known, c, 0.0)
+        variance = b**2 + c**2 - 2 * self.correlation * b * c
+        return np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.inf)
 
     @property
     def change(self) -> FloatArray:
@@ -68,10 +84,10 @@ class Changes:
         known = np.isfinite(self.log_se) & ~self.is_rate
         change = np.where(known, self.change, 0.0)
         ratio = np.log1p(change)
-        width = np.minimum(quantile * np.where(known, self.log_se, np.inf), _WIDEST)
+        below, above = self._log_widths(quantile)
         # The logarithm and back loses a last digit; a bound is never inside its estimate.
-        low_amount = np.minimum(np.expm1(ratio - width), change)
-        high_amount = np.maximum(np.expm1(ratio + width), change)
+        low_amount = np.minimum(np.expm1(ratio - np.where(known, below, _WIDEST)), change)
+        high_amount = np.maximum(np.expm1(ratio + np.where(known, above, _WIDEST)), change)
         return (
             np.where(self.is_rate, low_rate, low_amount),
             np.where(self.is_rate, high_rate, high_amount),
@@ -116,6 +132,23 @@ class Changes:
     def _take(self, at: npt.NDArray[np.int64]) -> Changes:
         return Changes(**{f.name: getattr(self, f.name)[at] for f in fields(self)})
 
+    def _log_widths(self, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how far the log ratio's bounds lie below and above it."""
+        downs, ups = [], []
+        for se in (self.se_baseline, self.se_current):
+            down = np.minimum(quantile * np.minimum(se, _WIDEST), _WIDEST)
+            events = 1 / np.clip(se, 1e-4, _WIDEST) ** 2
+            low = special.gammaincinv(events, special.ndtr(-quantile))
+            up = np.log(events) - np.log(np.maximum(low, 1e-300))
+            downs.append(down)
+            ups.append(np.clip(np.where(se > 1e-4, up, down), down, _WIDEST))
+
+        def joined(x: FloatArray, y: FloatArray) -> FloatArray:
+            square = x**2 + y**2 - 2 * self.correlation * x * y
+            return np.minimum(np.sqrt(np.maximum(square, 0.0)), _WIDEST)
+
+        return joined(downs[1], ups[0]), joined(ups[1], downs[0])
+
     def _rate_bounds(self, tail: FloatArray, quantile: FloatArray) -> tuple[FloatArray, FloatArray]:
         b, c = (np.clip(np.nan_to_num(x), 0.0, 1.0) for x in (self.baseline, self.current))
         # Korn & Graubard: few clusters count as fewer rows, by the square of normal over t.
@@ -150,10 +183,18 @@ def to_changes(effects: Effects, is_rate: BoolArray) -> Changes:
     e = effects
     is_rate = np.broadcast_to(is_rate, e.n_current.shape)
     still = (e.level_baseline == 0) & (e.level_current == 0)
-    log_se = np.where(still, 0.0, _log_se(e))
+    se_b, se_c = (np.where(still, 0.0, se) for se in _relative_errors(e))
     size_b, size_c = effective_sizes(e)
     return Changes(
-        is_rate, e.level_baseline, e.level_current, size_b, size_c, _correlation(e), log_se, e.df
+        is_rate,
+        e.level_baseline,
+        e.level_current,
+        size_b,
+        size_c,
+        _correlation(e),
+        se_b,
+        se_c,
+        e.df,
     )
 
 
@@ -173,11 +214,21 @@ def effective_sizes(e: Effects) -> tuple[FloatArray, FloatArray]:
 def _design_effects(e: Effects) -> tuple[FloatArray, FloatArray]:
     deff_b = np.where(e.iid_var_baseline > 0, e.var_baseline / _positive(e.iid_var_baseline), 0.0)
     deff_c = np.where(e.iid_var_current > 0, e.var_current / _positive(e.iid_var_current), 0.0)
-    return np.where(deff_b > 0, deff_b, deff_c), np.where(deff_c > 0, deff_c, deff_b)
+    own = (np.where(deff_b > 0, deff_b, deff_c), np.where(deff_c > 0, deff_c, deff_b))
+    crowds, sizes = (e.crowding_baseline, e.crowding_current), (e.size_baseline, e.size_current)
+    # Where hardly two rows share a cluster their likeness is not known, and does not matter.
+    likeness = [
+        np.clip(np.maximum(deff - 1, 0.0) / np.maximum(crowd, _CROWDED), 0.0, 1.0)
+        for deff, crowd in zip((deff_b, deff_c), crowds, strict=True)
+    ]
+    weighted = likeness[0] * sizes[0] + likeness[1] * sizes[1]
+    pooled = weighted / _positive(sizes[0] + sizes[1])
+    floored = [np.maximum(o, 1 + pooled * crowd) for o, crowd in zip(own, crowds, strict=True)]
+    return floored[0], floored[1]
 
 
-def _log_se(e: Effects) -> FloatArray:
-    """Return the standard error of the log ratio of the levels, infinite where one is zero."""
+def _relative_errors(e: Effects) -> tuple[FloatArray, FloatArray]:
+    """Return the windows' relative standard errors, infinite where a level is zero."""
     positive = (e.level_baseline > 0) & (e.level_current > 0)
     deff = [np.maximum(d, 1.0) for d in _design_effects(e)]
     parts = ("baseline", "current")
@@ -193,9 +244,8 @@ def _log_se(e: Effects) -> FloatArray:
         np.maximum(v / x / x, pooled * d / _positive(n))
         for v, x, d, n in zip(own, safe, deff, sizes, strict=True)
     ]
-    correlation = _correlation(e)
-    variance = sum(floored) - 2 * correlation * np.sqrt(floored[0] * floored[1])
-    return np.where(positive, np.sqrt(np.maximum(variance, 0.0)), np.inf)
+    b, c = (np.where(positive, np.sqrt(v), np.inf) for v in floored)
+    return b, c
 
 
 def _correlation(e: Effects) -> FloatArray:

@@ -8,20 +8,30 @@ unchanged   the 95% one-sided bound on the bad side lies inside the tolerance (b
 unclear     anything else: the window cannot tell
 
 Never a verdict from a point estimate, nor from a p-value of "no change at all". Only "worse"
-makes a window degraded.
+makes a window degraded. All bounds are those of what prompt clusters may leave unresolved too
+(`unresolved.py`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from loopllm_cli.drift.effects import Effects
 from loopllm_cli.drift.family import holm
-from loopllm_cli.drift.intervals import BoolArray, Changes, FloatArray, to_changes
-from loopllm_cli.drift.power import visible_change
+from loopllm_cli.drift.intervals import BoolArray, FloatArray, effective_sizes
+from loopllm_cli.drift.power import Goal, visible_change
+from loopllm_cli.drift.unresolved import (
+    BoundedChanges,
+    bounded_changes,
+    part_intervals,
+    without_mix,
+)
 from loopllm_cli.model import Comparison, SignalInfo, SignalKind, Status, Verdict, Worse
+
+UNRESOLVED = "traffic moved and clusters may not resolve it: log a route and use segment_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +41,14 @@ class JudgeSettings:
     `alpha` is the chance that a comparison without any change beyond a tolerance calls
     anything worse. `inconclusive` says when a window without a worse signal is inconclusive:
     "most" when more than half of its one-sided signals are unclear, "any", or "never".
+    `unresolved` is how much of a traffic shift's effect segments may miss, over what they see:
+    0 for logged segments, which miss nothing by declaration.
     """
 
     alpha: float = 0.05
     power: float = 0.80
     inconclusive: str = "most"
+    unresolved: float = 0.0
 
 
 def judge(
@@ -54,14 +67,16 @@ def judge(
     infos = tuple(info for _, info in table)
     tests = _run_tests(effects, infos, settings)
     numbers = _to_columns(effects, tests)
+    parts = part_intervals(effects, settings.unresolved)
     return tuple(
         Comparison(
             signal=info,
             n_baseline=int(effects.n_baseline[i]),
             n_current=int(effects.n_current[i]),
             verdict=tests.verdicts[i],
-            note="" if tests.usable[i] else _why_unusable(effects, i),
+            note=_note(effects, tests, i),
             segment=segment,
+            parts=parts[i],
             **{name: float(column[i]) for name, column in numbers.items()},
         )
         for i, (segment, info) in enumerate(table)
@@ -82,15 +97,16 @@ def judge_status(comparisons: tuple[Comparison, ...], settings: JudgeSettings) -
 
 def family_size(comparisons: tuple[Comparison, ...]) -> int:
     """Count the signals over which "worse" was controlled."""
-    return sum(c.signal.worse is not Worse.EITHER and not c.note for c in comparisons)
+    return sum(c.signal.worse is not Worse.EITHER and math.isfinite(c.low) for c in comparisons)
 
 
 @dataclass(frozen=True)
 class _Tests:
     """What was computed for every signal; all arrays have one shape."""
 
-    changes: Changes
+    changes: BoundedChanges
     usable: BoolArray
+    excused: BoolArray
     p_value: FloatArray
     p_adjusted: FloatArray
     low: FloatArray
@@ -104,37 +120,54 @@ def _run_tests(effects: Effects, infos: tuple[SignalInfo, ...], settings: JudgeS
     worse_up = np.array([info.worse is Worse.UP for info in infos])
     paging = np.array([info.worse is not Worse.EITHER for info in infos])
     tolerance = np.array([info.tolerance for info in infos])
-    changes = to_changes(effects, is_rate)
+    changes = bounded_changes(effects, is_rate, settings.unresolved)
     usable = _usable(effects, changes)
     moving = usable & ~_constant(effects)
-    above, below = changes.p_outside(tolerance)
-    bad, good = np.where(worse_up, above, below), np.where(worse_up, below, above)
-    either = np.minimum(2 * np.minimum(above, below), 1.0)
-    p_bad = _adjust(np.where(paging, bad, either), moving & paging)
-    p_either = _adjust(either, moving & ~paging)
-    p_good = _adjust(good, moving & paging)
+    families = (moving & paging, moving & ~paging)
+    p_value, p_moved, p_good = _p_values(changes.p_outside(tolerance), worse_up, paging, families)
+    _, p_seen, _ = _p_values(changes.seen.p_outside(tolerance), worse_up, paging, families)
     n_tests = max(int((moving & paging).sum()), 1)
-    visible = visible_change(
-        changes, tolerance, worse_up | ~paging, settings.alpha / n_tests, settings.power
+    upwards = worse_up | ~paging
+    hidden = tolerance + changes.hidden(upwards)
+    goal = Goal(hidden, upwards, settings.alpha / n_tests, settings.power)
+    goal = Goal(
+        tolerance + changes.hidden(upwards), upwards, settings.alpha / n_tests, settings.power
     )
+    visible = visible_change(without_mix(effects, settings.unresolved), changes.explained, goal)
     low, high = changes.interval(0.95)
-    p_adjusted = np.where(paging, p_bad, p_either)
     inside = _inside(changes, tolerance, (worse_up, paging), settings.alpha)
     verdicts = tuple(
-        _verdict(info, bool(usable[i]), bool(inside[i]), (p_adjusted[i], p_good[i]), settings)
+        _verdict(info, bool(usable[i]), bool(inside[i]), (p_moved[i], p_good[i]), settings)
         for i, info in enumerate(infos)
     )
     blank = np.where(usable, 1.0, np.nan)
     return _Tests(
         changes,
         usable,
-        np.where(paging, bad, either),
-        p_adjusted,
+        (p_seen < settings.alpha) & (p_moved >= settings.alpha),
+        p_value,
+        p_moved,
         low * blank,
         high * blank,
         visible * blank,
         verdicts,
     )
+
+
+def _p_values(
+    outside: tuple[FloatArray, FloatArray],
+    worse_up: BoolArray,
+    paging: BoolArray,
+    families: tuple[BoolArray, BoolArray],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return p-values of the bad way (or of either way), these adjusted, and of the good way."""
+    above, below = outside
+    bad, good = np.where(worse_up, above, below), np.where(worse_up, below, above)
+    either = np.minimum(2 * np.minimum(above, below), 1.0)
+    one_sided, two_sided = families
+    p_value = np.where(paging, bad, either)
+    moved = np.where(paging, _adjust(p_value, one_sided), _adjust(either, two_sided))
+    return p_value, moved, _adjust(good, one_sided)
 
 
 def _verdict(
@@ -156,6 +189,7 @@ def _verdict(
 
 def _to_columns(effects: Effects, tests: _Tests) -> dict[str, FloatArray]:
     """Name the numbers of a comparison, each computed once for all signals."""
+    sizes = effective_sizes(effects)
     return {
         "baseline": effects.mean_baseline,
         "current": effects.mean_current,
@@ -168,6 +202,8 @@ def _to_columns(effects: Effects, tests: _Tests) -> dict[str, FloatArray]:
         "low": tests.low,
         "high": tests.high,
         "design_effect": effects.design_effect,
+        "effective_n_baseline": sizes[0],
+        "effective_n_current": sizes[1],
         "df": effects.df,
         "p_value": tests.p_value,
         "p_adjusted": tests.p_adjusted,
@@ -176,7 +212,7 @@ def _to_columns(effects: Effects, tests: _Tests) -> dict[str, FloatArray]:
 
 
 def _inside(
-    changes: Changes, tolerance: FloatArray, sides: tuple[BoolArray, BoolArray], alpha: float
+    changes: BoundedChanges, tolerance: FloatArray, sides: tuple[BoolArray, BoolArray], alpha: float
 ) -> BoolArray:
     """Find changes whose one-sided bound on the bad side (or both) is within the tolerance."""
     worse_up, paging = sides
@@ -202,13 +238,20 @@ def _constant(effects: Effects) -> BoolArray:
     )
 
 
-def _usable(effects: Effects, changes: Changes) -> BoolArray:
+def _usable(effects: Effects, changes: BoundedChanges) -> BoolArray:
     both = (effects.n_baseline > 0) & (effects.n_current > 0)
     enough = (effects.clusters_baseline > 1) & (effects.clusters_current > 1)
     both_zero = (effects.level_baseline == 0) & (effects.level_current == 0)
     known = np.isfinite(effects.level_current) & np.isfinite(effects.level_baseline)
-    finite = changes.is_rate | both_zero | np.isfinite(changes.log_se)
+    seen = changes.seen
+    finite = seen.is_rate | both_zero | np.isfinite(seen.log_se)
     return np.asarray(both & enough & known & finite)
+
+
+def _note(effects: Effects, tests: _Tests, i: int) -> str:
+    if not tests.usable[i]:
+        return _why_unusable(effects, i)
+    return UNRESOLVED if tests.excused[i] else ""
 
 
 def _why_unusable(effects: Effects, i: int) -> str:

@@ -75,8 +75,8 @@ def _same_model(a: SegmentModel, b: SegmentModel) -> bool:
         return False
     if a.basis != "prompts":
         return a.labels == b.labels
-    parts = ((a.projection, b.projection), (a.centroids, b.centroids), (a.floors, b.floors))
-    return all(np.array_equal(x, y) for x, y in parts)
+    names = ("projection", "centroids", "floors", "loadings")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
 def _compare(
@@ -90,7 +90,8 @@ def _compare(
         profiles = [_whole(profile) for profile in profiles]
     infos = {info.name: info for info in a.signals}
     effects = estimate(*profiles)
-    found = judge(effects, tuple(infos[name] for name in names), judge_settings(config))
+    settings = judge_settings(config, a.segments.basis)
+    found = judge(effects, tuple(infos[name] for name in names), settings)
     return tuple(c for c in found if c.n_baseline + c.n_current)
 
 

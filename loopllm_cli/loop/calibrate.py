@@ -76,7 +76,7 @@ def calibrate(
         DataError: the rows are of one cluster.
     """
     baseline = read_baseline(project, request.name)
-    settings = judge_settings(config)
+    settings = judge_settings(config, baseline.segments.basis)
     progress("computing the signals of the baseline's rows")
     source = read_clean_rows(project, config, baseline)
     rows = source.rows

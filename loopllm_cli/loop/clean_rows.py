@@ -11,7 +11,7 @@ import numpy.typing as npt
 from loopllm_cli.config import Config
 from loopllm_cli.drift.calibration import BoolArray, CleanRows, FloatArray, Refit
 from loopllm_cli.errors import EmptyWindow, StoreUnavailable
-from loopllm_cli.loop.evaluate import comparable_signals
+from loopllm_cli.loop.comparable import comparable_signals
 from loopllm_cli.loop.window_notes import frozen_window
 from loopllm_cli.model import SignalInfo
 from loopllm_cli.profiles.baseline import Baseline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,10 @@ from loopllm_cli.drift.compare import Findings, compare_profiles
 from loopllm_cli.drift.season import seasonal_signals
 from loopllm_cli.drift.verdict import JudgeSettings, family_size
 from loopllm_cli.errors import ConfigError, UsageError
+from loopllm_cli.loop.comparable import comparable_signals, configured_signals
 from loopllm_cli.loop.explain import explain
 from loopllm_cli.loop.window_notes import window_notes
-from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, SignalInfo, Window
+from loopllm_cli.model import DailyPoint, DriftResult, SegmentChange, Window
 from loopllm_cli.profiles.answers import fit_answers
 from loopllm_cli.profiles.attributes import fit_attributes
 from loopllm_cli.profiles.baseline import (
@@ -28,14 +30,12 @@ from loopllm_cli.profiles.baseline import (
     write_baseline,
 )
 from loopllm_cli.profiles.days import DaySums
-from loopllm_cli.profiles.measure import Measured, measure
+from loopllm_cli.profiles.measure import Measured, measure, place
 from loopllm_cli.profiles.sample import draw_positions, draw_sample
 from loopllm_cli.profiles.segments import SegmentModel, fit_column, fit_prompts
-from loopllm_cli.signals.batch import RowBatch
-from loopllm_cli.signals.catalogue import load_signals
-from loopllm_cli.signals.categories import expand_categories, follow_categories
-from loopllm_cli.signals.registry import Signal
-from loopllm_cli.signals.signal_tables import read_signal_files
+from loopllm_cli.signals.batch import FloatArray, RowBatch
+from loopllm_cli.signals.catalogue import compute_signals
+from loopllm_cli.signals.categories import expand_categories
 from loopllm_cli.signals.user import settle_kinds
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.schema import INTERACTIONS
@@ -64,10 +64,11 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
     check_name(request.name)
     rows = read_window(project, request.window, "the baseline's window")
     batch = RowBatch(rows)
-    signals = expand_categories(batch, settle_kinds(batch, _signals(project, config)))
-    model = _fit_segments(batch, request.segment_by or config.drift.segment_by)
-    measured = measure(batch, signals, model, config.drift.cluster_by)
-    _refuse_failures(measured.failures)
+    signals = expand_categories(batch, settle_kinds(batch, configured_signals(project, config)))
+    computed = compute_signals(batch, signals)
+    _refuse_failures(computed[1])
+    model = _fit_segments(batch, computed[0], request.segment_by or config.drift.segment_by)
+    measured = place(batch, tuple(signals), computed, model, config.drift.cluster_by)
     days = measured.days()
     positions = draw_positions(batch)
     answers = fit_answers(batch, measured.keys, positions)
@@ -111,7 +112,7 @@ def run_drift(project: Project, config: Config, name: str, asked: Window) -> Dri
     batch = RowBatch(rows)
     measured = measure(batch, signals, baseline.segments, baseline.cluster_by)
     skipped.update(measured.failures)
-    settings = judge_settings(config)
+    settings = judge_settings(config, baseline.segments.basis)
     kept = _logged(baseline, measured, skipped)
     reduced, measured = baseline.columns(kept), measured.columns(kept)
     infos = tuple(signals[name].info for name in kept)
@@ -155,8 +156,11 @@ def _notes(
     return (*notes, "the baseline came without its sample of rows: no groups and words are named")
 
 
-def judge_settings(config: Config) -> JudgeSettings:
+def judge_settings(config: Config, basis: str) -> JudgeSettings:
     """Read the judge's settings from the configuration.
+
+    Args:
+        basis: what segments are made of; a logged column leaves no traffic unresolved.
 
     Raises:
         ConfigError: a value is out of range.
@@ -168,23 +172,18 @@ def judge_settings(config: Config) -> JudgeSettings:
         raise ConfigError(
             f"[drift] inconclusive = {drift.inconclusive!r}", "use most, any or never"
         )
-    return JudgeSettings(drift.alpha, drift.power, drift.inconclusive)
+    if not 0 <= drift.unresolved < math.inf:
+        raise ConfigError(
+            f"[drift] unresolved = {drift.unresolved!r}",
+            "1.0: clusters may miss as much of a traffic shift as they see; 0: they miss nothing",
+        )
+    unresolved = drift.unresolved if basis == "prompts" else 0.0
+    return JudgeSettings(drift.alpha, drift.power, drift.inconclusive, unresolved)
 
 
-def _signals(project: Project, config: Config) -> dict[str, Signal]:
-    drift, root = config.drift, project.root
-    return load_signals(
-        read_signal_files(config.signals, drift.signal_files, root),
-        drift.tolerances,
-        drift.signals or None,
-        root=root,
-        seconds=drift.signal_seconds,
-    )
-
-
-def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
+def _fit_segments(batch: RowBatch, values: FloatArray, segment_by: str) -> SegmentModel:
     if segment_by == "prompts":
-        return fit_prompts(batch)
+        return fit_prompts(batch, values)
     if segment_by not in INTERACTIONS.names:
         raise ConfigError(
             f"cannot segment by {segment_by!r}", 'use "prompts" or a column of the store'
@@ -195,57 +194,10 @@ def _fit_segments(batch: RowBatch, segment_by: str) -> SegmentModel:
 def _refuse_failures(failures: dict[str, str]) -> None:
     """Refuse to freeze a baseline in which one of the user's signals gave nothing."""
     for name, reason in failures.items():
-        raise UsageError(f"signal {name!r} failed: {reason}", "correct it, or leave it out of the list [drift] signals")
-
-
-def comparable_signals(
-    project: Project, config: Config, baseline: Baseline
-) -> tuple[dict[str, Signal], dict[str, str]]:
-    """Return the signals to compare with a baseline, and why others are left out.
-
-    Raises:
-        ConfigError: a signal's definition is not the baseline's.
-    """
-    signals = follow_categories(_signals(project, config), baseline.signals)
-    frozen = {info.name: info for info in baseline.signals}
-    skipped = {n: "not in the baseline" for n in signals if n not in frozen}
-    skipped.update({n: "no longer defined" for n in frozen if n not in signals})
-    skipped.update({n: one.unusable for n, one in signals.items() if one.unusable})
-    kept = {}
-    for name, signal in signals.items():
-        if name in skipped:
-            continue
-        info = frozen[name]
-        if signal.kind_from_data:
-            signal = _as_frozen(signal, info)
-        if other := _differs(info, signal.info):
-            raise ConfigError(
-                f"signal {name!r} has another {other} than when baseline "
-                f"{baseline.name!r} was made",
-                f"make it again: loopllm baseline create {baseline.name} --replace",
-            )
-        kept[name] = signal
-    return kept, skipped
-
-
-def _differs(frozen: SignalInfo, now: SignalInfo) -> str:
-    """Name what makes two measurements of a signal incomparable; a tolerance does not."""
-    for field, what in (
-        ("kind", "kind"),
-        ("version", "version"),
-        ("fingerprint", "pattern, code or other setting"),
-        ("definition", "definition"),
-    ):
-        if getattr(frozen, field) != getattr(now, field):
-            return what
-    return ""
-
-
-def _as_frozen(signal: Signal, info: SignalInfo) -> Signal:
-    """Give a signal whose kind follows from data the kind that the baseline's data gave it."""
-    own = signal.info
-    tolerance = info.tolerance if own.tolerance_source == "default" else own.tolerance
-    return replace(signal, info=replace(own, kind=info.kind, tolerance=tolerance))
+        raise UsageError(
+            f"signal {name!r} failed: {reason}",
+            "correct it, or leave it out of the list [drift] signals",
+        )
 
 
 def _logged(baseline: Baseline, measured: Measured, skipped: dict[str, str]) -> tuple[str, ...]:

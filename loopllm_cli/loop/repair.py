@@ -17,7 +17,7 @@ from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import AdapterMismatch, UsageError
 from loopllm_cli.loop.bench import Bench
-from loopllm_cli.loop.evaluate import comparable_signals
+from loopllm_cli.loop.comparable import comparable_signals
 from loopllm_cli.loop.feedback import latest_pairs
 from loopllm_cli.loop.records import read_drift_run
 from loopllm_cli.model import (

@@ -80,10 +80,25 @@ def measure(
 ) -> Measured:
     """Compute a window's signals and sum them by segment and cluster bucket."""
     batch = rows if isinstance(rows, RowBatch) else RowBatch(rows)
-    values, failures = compute_signals(batch, signals)
+    return place(batch, tuple(signals), compute_signals(batch, signals), model, cluster_by)
+
+
+def place(
+    batch: RowBatch,
+    names: tuple[str, ...],
+    computed: tuple[FloatArray, dict[str, str]],
+    model: SegmentModel,
+    cluster_by: str | None,
+) -> Measured:
+    """Give rows whose signals are computed their segments and clusters, and sum them.
+
+    Args:
+        computed: what `compute_signals` returned for the batch.
+    """
+    values, failures = computed
     segments = model.assign(batch)
     keys = cluster_keys(batch, cluster_by)
-    profile = build_profile(tuple(signals), values, segments, to_buckets(keys), model.n_segments)
+    profile = build_profile(names, values, segments, to_buckets(keys), model.n_segments)
     return Measured(batch, profile, values, segments, keys, dates_of(batch), failures)
 
 

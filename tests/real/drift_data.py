@@ -11,8 +11,7 @@ import pytest
 
 from loopllm_cli.config import Config, DriftConfig
 from loopllm_cli.drift.compare import Findings, compare_profiles
-from loopllm_cli.drift.verdict import JudgeSettings
-from loopllm_cli.loop.evaluate import BaselineRequest, create_baseline, run_drift
+from loopllm_cli.loop.evaluate import BaselineRequest, create_baseline, judge_settings, run_drift
 from loopllm_cli.model import DriftResult, Window
 from loopllm_cli.profiles.clusters import cluster_keys, to_buckets
 from loopllm_cli.profiles.profile import build_profile
@@ -65,7 +64,7 @@ class Splits:
         """Compare a random half with the other, as a baseline and a current window."""
         order = np.random.default_rng(seed).permutation(len(self.batch))
         before, after = np.sort(order[::2]), np.sort(order[1::2])
-        model = fit_prompts(RowBatch(self.batch.table.take(before)))
+        model = fit_prompts(RowBatch(self.batch.table.take(before)), self.values[before])
         segments = model.assign(self.batch)
         names = tuple(info.name for info in self.infos)
 
@@ -76,7 +75,8 @@ class Splits:
 
         labels = tuple(model.label(k) for k in range(model.n_segments))
         base, cur = profile(before), profile(after)
-        return compare_profiles(base, cur, self.infos, labels, JudgeSettings())  # type: ignore[arg-type]
+        settings = judge_settings(Config(), "prompts")
+        return compare_profiles(base, cur, self.infos, labels, settings)  # type: ignore[arg-type]
 
 
 @cache

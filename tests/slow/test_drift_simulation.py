@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from loopllm_cli.drift.effects import estimate
+from loopllm_cli.drift.verdict import JudgeSettings, judge
+from loopllm_cli.model import Verdict
+from scripts.drift_laws import SIGNALS, to_signals
+from scripts.drift_matrix import Cell, Windows, decide, example_power, false_claims
 from scripts.drift_tails import AMOUNTS, RATES, amount_errors, rate_errors
+from scripts.drift_visible import Sizes, announced_and_needed, planned_and_needed
 from scripts.drift_worlds import GROUPS, World
-from scripts.simulate_drift import main, simulate, visible_power
+from scripts.simulate_drift import main, simulate
 
 pytestmark = pytest.mark.slow
 
@@ -70,11 +77,62 @@ def test_real_changes_are_found(signal: str, least: float) -> None:
     assert found.worse[:, world.names.index(signal)].mean() >= least
 
 
-@pytest.mark.parametrize("signal", ["2% up", "80% down", "lognormal 0.5 up"])
-def test_the_announced_visible_change_is_found_as_often_as_announced(signal: str) -> None:
-    """Independent rows: 80% of the time, within ten points and two standard errors."""
-    _, power = visible_power(replace(INDEPENDENT, n_current=1000), signal, 150)
-    assert pytest.approx(0.8, abs=0.1 + 2 * math.sqrt(0.8 * 0.2 / 150)) == power
+@pytest.mark.parametrize("sizes", [Sizes(5000, 1000), Sizes(5000, 5000, 500, 500)])
+def test_announced_visible_changes_are_found_in_four_fifths_of_runs(sizes: Sizes) -> None:
+    """The announced size is within a tenth of the one needed, with 200 runs' noise on top."""
+    for name, (announced, needed) in announced_and_needed(sizes, 200, seed=16).items():
+        assert pytest.approx(needed, rel=0.15) == announced, name
+
+
+def test_few_users_announce_nothing() -> None:
+    """Twenty users are too few to say what their window shows."""
+    found = announced_and_needed(Sizes(5000, 200, 500, 20), 60, seed=17)
+    assert {math.inf} == {announced for announced, _ in found.values()}
+
+
+def test_planned_changes_are_found_in_four_fifths_of_runs() -> None:
+    """A plan knows the baseline alone, and still says what a window of its size will show."""
+    found = planned_and_needed(Sizes(5000, 1000), 200, seed=18)
+    for name, (planned, needed) in found.items():
+        assert pytest.approx(needed, rel=0.15) == planned, name
+
+
+@pytest.mark.parametrize(("case", "least", "most"), [(0, 0.99, 1), (1, 0.99, 1), (2, 0, 0)])
+def test_what_matters_is_found_and_what_does_not_is_not(
+    case: int, least: float, most: float
+) -> None:
+    """Refusals doubled, right answers down ten points; 0.02 standard deviations of a million."""
+    assert least <= example_power(case, 1.0, 400) <= most
+
+
+SMALL_MATRIX = [
+    Cell(n_baseline, n_current, design_effect, at_edge)
+    for n_baseline in (500, 5_000)
+    for n_current in (50, 1_000, 20_000)
+    for design_effect in (1.0, 5.0)
+    for at_edge in (False, True)
+]
+
+
+@pytest.mark.parametrize("cell", SMALL_MATRIX, ids=str)
+def test_no_cell_of_the_null_matrix_cries_wolf(cell: Cell) -> None:
+    """Neither "worse" nor "changed" in more than 5% of runs, for every family of laws."""
+    claims = false_claims([cell], 200, seed=19)[cell]
+    assert claims[:, :2].max() <= highest(200, 0.05) + 0.02
+
+
+def test_the_matrix_decides_as_the_judge_does() -> None:
+    """Many runs at a time decide as one run through the program's judge."""
+    rng = np.random.default_rng(20)
+    windows = Windows(5.0, 0)
+    pair = to_signals(windows.draw(500, False, 12, rng), windows.draw(200, True, 12, rng))
+    decided = decide(*pair)[-1]
+    for run in range(12):
+        names = pair[0].signal_names[run * len(SIGNALS) : (run + 1) * len(SIGNALS)]
+        effects = estimate(*(p.columns(names) for p in pair))
+        verdicts = {c.verdict for c in judge(effects, SIGNALS, JudgeSettings())}
+        said = [Verdict.WORSE in verdicts, Verdict.CHANGED in verdicts]
+        assert said == decided[run, :2].tolist()
 
 
 @pytest.mark.parametrize("sizes", [(5000, 50), (5000, 200), (500, 5000)])

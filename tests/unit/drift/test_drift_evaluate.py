@@ -150,9 +150,9 @@ def test_mistakes_are_told_apart(project: Project) -> None:
         run_drift(project, FEW, "v9", Window())
     with pytest.raises(EmptyWindow):
         run_drift(project, FEW, "v1", Window(model="newest"))
-    for wrong in ({"alpha": 0.0}, {"power": 1.0}, {"inconclusive": "some"}):
+    for wrong in ({"alpha": 0.0}, {"power": 1.0}, {"inconclusive": "some"}, {"unresolved": -1.0}):
         with pytest.raises(ConfigError):
-            judge_settings(Config(drift=DriftConfig(**wrong)))
+            judge_settings(Config(drift=DriftConfig(**wrong)), "prompts")
 
 
 def test_cards_describe_all_baselines(project: Project) -> None:

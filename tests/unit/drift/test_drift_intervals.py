@@ -10,7 +10,9 @@ from scipy import stats
 from loopllm_cli.drift.effects import estimate
 from loopllm_cli.drift.family import holm
 from loopllm_cli.drift.intervals import (
+    Changes,
     Limits,
+    effective_sizes,
     jeffreys,
     square_and_add,
     t_quantile,
@@ -112,30 +114,48 @@ def test_t_quantiles_are_scipys_to_the_far_tail() -> None:
         assert pytest.approx(expected, rel=1e-6) == float(t_quantile(tail, np.array([12.5]))[0])
 
 
-def test_an_amounts_interval_is_the_delta_methods() -> None:
-    """Log ratio of the means, its standard error from both windows, Welch's t."""
+def amounts(n: int, factor: float = 1.0) -> tuple[FloatArray, FloatArray, Changes, float]:
+    """Draw two windows of n rows by different users; return them, their change and Welch's df."""
     rng = np.random.default_rng(0)
-    before, after = rng.gamma(4.0, size=(2, 60))
-    effects = estimate(profile_of([before]), profile_of([after], clusters=OTHERS[:60]))
-    changes = to_changes(effects, np.array([False]))
-    relative = [np.var(x, ddof=1) / len(x) / x.mean() ** 2 for x in (before, after)]
-    pooled = sum(relative) / 2
-    se = np.sqrt(sum(max(v, pooled) for v in relative))
-    ratio = np.log(after.mean() / before.mean())
-    expected = np.expm1(ratio + np.array([-1, 1]) * stats.t.isf(0.025, effects.df[0]) * se)
-    low, high = changes.interval(0.95)
-    assert pytest.approx(expected.tolist(), rel=1e-6) == [low[0], high[0]]
+    before, after = rng.gamma(4.0, size=(2, n))
+    after = factor * after
+    effects = estimate(profile_of([before]), profile_of([after], clusters=OTHERS[:n]))
+    return before, after, to_changes(effects, np.array([False])), float(effects.df[0])
 
 
-def test_p_values_of_an_amount_are_welchs_t_on_logs() -> None:
-    """The search for the level finds the closed form."""
-    rng = np.random.default_rng(1)
-    before, after = rng.gamma(4.0, size=60), 1.5 * rng.gamma(4.0, size=50)
-    effects = estimate(profile_of([before]), profile_of([after], clusters=OTHERS[:50]))
-    changes = to_changes(effects, np.array([False]))
+def test_an_amounts_interval_is_the_delta_methods_and_wider_where_a_mean_may_be_low() -> None:
+    """Log ratio of the means, both windows' errors, Welch's t; few rows may miss the large ones."""
+    for n, most in ((20, 1.25), (120, 1.1)):
+        before, after, changes, df = amounts(n)
+        relative = [np.var(x, ddof=1) / n / x.mean() ** 2 for x in (before, after)]
+        se = np.sqrt(sum(max(v, sum(relative) / 2) for v in relative))
+        half = stats.t.isf(0.025, df) * se
+        ratio = np.log(after.mean() / before.mean())
+        low, high = (np.log1p(x[0]) for x in changes.interval(0.95))
+        assert 1 <= (ratio - low) / half < most
+        assert 1 <= (high - ratio) / half < most
+
+
+def test_p_values_of_an_amount_are_near_welchs_t_on_logs_and_never_smaller() -> None:
+    """The search for the level finds the closed form, where rows are many."""
+    _, _, changes, df = amounts(120, factor=1.3)
     found = changes.p_beyond(np.array([0.1]), upwards=np.array([True]))[0]
-    t = (np.log1p(changes.change[0]) - np.log(1.1)) / changes.log_se[0]
-    assert pytest.approx(stats.t.sf(t, effects.df[0]), rel=1e-6) == found
+    expected = stats.t.sf((np.log1p(changes.change[0]) - np.log(1.1)) / changes.log_se[0], df)
+    assert expected <= found < 1.5 * expected
+
+
+def test_few_events_in_few_clusters_are_not_taken_for_independent() -> None:
+    """A window whose few events fell to different users borrows the likeness of the other."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(50), 20)
+    alike = (rng.random(50) < 0.3)[users].astype(float)
+    sparse = np.zeros(1_000)
+    sparse[::200] = 1.0
+    baseline = profile_of([alike], clusters=users)
+    effects = estimate(baseline, profile_of([sparse], clusters=OTHERS[users]))
+    alone = effects.var_current / effects.iid_var_current
+    assert alone[0] < 1.5
+    assert effective_sizes(effects)[1][0] < 1_000 / 3
 
 
 @pytest.mark.parametrize("events", [(10, 30), (0, 20), (5, 30), (50, 75)])

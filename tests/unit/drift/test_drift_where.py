@@ -7,7 +7,7 @@ import pytest
 
 from loopllm_cli.drift.effects import estimate
 from loopllm_cli.drift.intervals import to_changes
-from loopllm_cli.drift.power import visible_change
+from loopllm_cli.drift.power import Goal, visible_change
 from loopllm_cli.model import Verdict
 from tests.unit.drift.drift_rows import BAD_RATE, NEUTRAL, compare, profile_of, rate
 
@@ -21,8 +21,8 @@ def visible(n_baseline: int, n_current: int, events: float, *, is_rate: bool = T
     ]
     effects = estimate(profile_of([rows[0]]), profile_of([rows[1]]))
     changes = to_changes(effects, np.array([is_rate]))
-    tolerance = np.array([0.01 if is_rate else 0.1])
-    return float(visible_change(changes, tolerance, np.array([True]), 0.005, 0.8)[0])
+    goal = Goal(np.array([0.01 if is_rate else 0.1]), np.array([True]), 0.005, 0.8)
+    return float(visible_change(effects, changes, goal)[0])
 
 
 @pytest.mark.parametrize("is_rate", [True, False])

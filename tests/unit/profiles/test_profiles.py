@@ -127,7 +127,7 @@ def test_buckets_are_the_same_on_every_machine() -> None:
 
 def test_words_are_lower_case_with_masked_digits() -> None:
     """Order numbers do not make a topic."""
-    assert ["order", "00", "is", "größer"] == words_of("Order 12 is GRÖßER!")
+    assert ["order", "0", "is", "größer"] == words_of("Order 12 is GRÖßER!")
     assert [] == words_of(None)
     same = hashed_counts(["pay order 12", "Pay ORDER 99"])
     assert same[0].tolist() == same[1].tolist()

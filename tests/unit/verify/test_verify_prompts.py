@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopllm_cli.model import Window, WindowSummary
-from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.measure import measure
-from loopllm_cli.profiles.profile import build_profile
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import load_signals
@@ -28,6 +24,7 @@ from loopllm_cli.verify.prompts import (
     read_trained,
     to_rows,
 )
+from tests.unit.profiles.profile_rows import baseline_of
 
 EMPTY = np.zeros((0, 0), dtype=np.float32)
 BY_NAME = SegmentModel("prompt_name", ("bills", "parcels", "refunds"), EMPTY, EMPTY, EMPTY)
@@ -218,18 +215,7 @@ def test_new_answers_are_measured_by_the_signals_that_text_can_show() -> None:
 
 def test_new_answers_stay_in_the_segment_of_their_prompt_where_a_column_names_it() -> None:
     signals = {"refusal": load_signals()["refusal"]}
-    names, none = ("refusal",), np.zeros(0, dtype=np.int64)
-    baseline = Baseline(
-        name="march",
-        created=datetime(2026, 10, 1, tzinfo=UTC),
-        window=Window(),
-        summary=WindowSummary(0, 0, 0, None, None, ()),
-        signals=(signals["refusal"].info,),
-        cluster_by=None,
-        segments=BY_NAME,
-        profile=build_profile(names, np.zeros((0, 1)), none, none, 4),
-        daily={},
-    )
+    baseline = baseline_of("march", BY_NAME)
     prompts = [prompt(0, segment=2), prompt(1, segment=3), prompt(2, segment=2)]
     found = measure_answers(prompts, ["a", "b", "c"], ["stop"] * 3, signals, baseline)
     assert [2, 3, 2] == found.segments.tolist()

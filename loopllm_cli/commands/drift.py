@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,12 @@ from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
 from loopllm_cli.commands._projects import open_project
-from loopllm_cli.errors import ExitCode
-from loopllm_cli.model import DriftResult, Status, Verdict
+from loopllm_cli.errors import ExitCode, UsageError
+from loopllm_cli.model import DriftResult, NightsResult, Status, Verdict, Window
+
+if TYPE_CHECKING:
+    from loopllm_cli.config import Config
+    from loopllm_cli.store.project import Project
 
 
 class FailOn(StrEnum):
@@ -39,6 +43,12 @@ InconclusiveOption = Annotated[
 ]
 
 
+NightlyOption = Annotated[
+    bool,
+    typer.Option("--nightly", help="Judge every day that has not been judged yet, for cron."),
+]
+
+
 @guarded
 def drift(
     baseline: Annotated[str, typer.Option("--baseline", help="The baseline's name.")],
@@ -46,6 +56,7 @@ def drift(
     until: opt.UntilOption = None,
     model: opt.ModelOption = None,
     where: opt.WhereOption = None,
+    nightly: NightlyOption = False,
     fail_on: FailOption = FailOn.DEGRADED,
     inconclusive: InconclusiveOption = None,
     html_out: opt.HtmlOption = None,
@@ -58,39 +69,71 @@ def drift(
 ) -> None:
     """Compare a window with a baseline: what changed, where, by how much, how sure.
 
-    Without a window, everything after the baseline's is compared. Exit codes: 0 nothing worse
+    Without a window, everything after the baseline's is compared. With --nightly, every day since
+    is judged that has not been yet, under a budget of false pages. Exit codes: 0 nothing worse
     that this window could have shown, 10 degraded, 12 too little data.
     """
     from loopllm_cli.config import load_config
-    from loopllm_cli.loop.evaluate import run_drift
-    from loopllm_cli.loop.records import write_run
     from loopllm_cli.render.as_json import to_json
-    from loopllm_cli.render.html import render_drift_html
-    from loopllm_cli.render.text import write_drift
 
     store = open_project(project)
     settings = load_config(store.root, config)
     if inconclusive:
         settings = replace(settings, drift=replace(settings.drift, inconclusive=str(inconclusive)))
-    result = run_drift(store, settings, baseline, opt.to_window(since, until, model, where))
+    window = opt.to_window(since, until, model, where)
+    if nightly and html_out:
+        raise UsageError(
+            "--nightly has no page of its own", "write the page by a run without --nightly"
+        )
+    judge = _judge_nights if nightly else _judge_window
+    result = judge(store, settings, baseline, window)
     record = to_json(result)
-    write_run(store, "drift", result.run_id, record)
     if as_json:
         print_json(record)
     else:
-        write_drift(stdout(), result, verbose=verbose)
+        _write_text(result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
-    write_artefact(html_out, render_drift_html(result) if html_out else "", quiet=quiet)
+    if html_out and isinstance(result, DriftResult):
+        from loopllm_cli.render.html import render_drift_html
+
+        write_artefact(html_out, render_drift_html(result), quiet=quiet)
     if result.status is Status.DEGRADED and not as_json:
-        remark("next: loopllm pairs", quiet=quiet)
+        remark(
+            f"next: loopllm {'drift --baseline ' + baseline if nightly else 'pairs'}", quiet=quiet
+        )
     raise typer.Exit(exit_code(result, fail_on))
 
 
-def exit_code(result: DriftResult, fail_on: FailOn) -> ExitCode:
+def _judge_window(store: Project, settings: Config, baseline: str, window: Window) -> DriftResult:
+    from loopllm_cli.loop.evaluate import run_drift
+    from loopllm_cli.loop.records import write_run
+    from loopllm_cli.render.as_json import to_json
+
+    result = run_drift(store, settings, baseline, window)
+    write_run(store, "drift", result.run_id, to_json(result))
+    return result
+
+
+def _judge_nights(store: Project, settings: Config, baseline: str, window: Window) -> NightsResult:
+    from loopllm_cli.loop.nights import run_nights
+
+    return run_nights(store, settings, baseline, window)
+
+
+def _write_text(result: DriftResult | NightsResult, *, verbose: bool) -> None:
+    from loopllm_cli.render.text import write_drift
+    from loopllm_cli.render.text_nights import write_nights
+
+    if isinstance(result, DriftResult):
+        write_drift(stdout(), result, verbose=verbose)
+    else:
+        write_nights(stdout(), result, verbose=verbose)
+
+
+def exit_code(result: DriftResult | NightsResult, fail_on: FailOn) -> ExitCode:
     """Choose the exit code of a verdict."""
-    moved = any(
-        c.verdict in (Verdict.WORSE, Verdict.CHANGED, Verdict.BETTER) for c in result.comparisons
-    )
+    found = result.comparisons if isinstance(result, DriftResult) else result.signals
+    moved = any(c.verdict in (Verdict.WORSE, Verdict.CHANGED, Verdict.BETTER) for c in found)
     if fail_on is FailOn.CHANGED and moved:
         return ExitCode.DEGRADED
     if result.status is Status.DEGRADED:

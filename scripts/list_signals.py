@@ -78,10 +78,9 @@ def _why(module: str) -> str:
 
 
 def built_in() -> list[Description]:
-    """Describe every built-in signal, grouped by module, in the order of a report."""
+    """Describe every built-in signal, grouped by module; modules register as they are imported."""
     described = [describe(one) for one in load_signals().values() if not one.user_defined]
-    order = {name: i for i, name in enumerate(dict.fromkeys(d.module for d in described))}
-    return sorted(described, key=lambda d: order[d.module])
+    return sorted(described, key=lambda d: d.module)
 
 
 def sections() -> str:

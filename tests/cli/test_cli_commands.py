@@ -12,7 +12,8 @@ from factories import corrections_for, flat_record, shifted_logs, write_jsonl
 
 COMMANDS = (
     *("ingest", "drift", "pairs", "correct", "verify", "status", "forget"),
-    *("baseline", "baseline create", "baseline list", "baseline show"),
+    *("plan", "calibrate", "baseline", "baseline create", "baseline list", "baseline show"),
+    *("baseline diff", "baseline export", "baseline import", "baseline remove"),
 )
 
 

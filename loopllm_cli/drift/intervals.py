@@ -81,7 +81,8 @@ class Changes:
         tail = np.broadcast_to(tail, self.df.shape)
         quantile = t_quantile(tail, self.df)
         low_rate, high_rate = self._rate_bounds(tail, quantile)
-        known = np.isfinite(self.log_se) & ~self.is_rate
+        # A mean that falls to nothing has no logarithm: its bounds are as wide as they get.
+        known = np.isfinite(self.log_se) & ~self.is_rate & (self.change > -1)
         change = np.where(known, self.change, 0.0)
         ratio = np.log1p(change)
         below, above = self._log_widths(quantile)

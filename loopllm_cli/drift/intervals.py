@@ -175,17 +175,22 @@ def square_and_add(
     return c - b - joined(c - low_c, high_b - b), c - b + joined(high_c - c, b - low_b)
 
 
-def to_changes(effects: Effects, is_rate: BoolArray) -> Changes:
+def to_changes(effects: Effects, is_rate: BoolArray, clustered: Effects | None = None) -> Changes:
     """Bring effects to the scale of the verdict.
 
     Args:
         is_rate: which signals are rates, broadcast to the effects' shape.
+        clustered: what to take design effects from, where the current level has an error beside
+            that of its clusters; its rate then counts as no more rows than its variance is worth.
     """
     e = effects
     is_rate = np.broadcast_to(is_rate, e.n_current.shape)
     still = (e.level_baseline == 0) & (e.level_current == 0)
-    se_b, se_c = (np.where(still, 0.0, se) for se in _relative_errors(e))
-    size_b, size_c = effective_sizes(e)
+    deff = _design_effects(clustered or e)
+    se_b, se_c = (np.where(still, 0.0, se) for se in _relative_errors(e, deff))
+    size_b, size_c = effective_sizes(clustered or e)
+    if clustered:
+        size_c = np.minimum(size_c, _worth(e.level_current, e.var_current, e.size_current))
     return Changes(
         is_rate,
         e.level_baseline,
@@ -228,10 +233,19 @@ def _design_effects(e: Effects) -> tuple[FloatArray, FloatArray]:
     return floored[0], floored[1]
 
 
-def _relative_errors(e: Effects) -> tuple[FloatArray, FloatArray]:
+def _worth(rate: FloatArray, variance: FloatArray, size: FloatArray) -> FloatArray:
+    """Return how many independent rows know a rate with this variance."""
+    inside = (np.clip(np.nan_to_num(rate), 0.0, 1.0) * size + 0.5) / (size + 1)
+    known = variance > 0
+    return np.where(known, inside * (1 - inside) / np.where(known, variance, 1.0), np.inf)
+
+
+def _relative_errors(
+    e: Effects, design_effects: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
     """Return the windows' relative standard errors, infinite where a level is zero."""
     positive = (e.level_baseline > 0) & (e.level_current > 0)
-    deff = [np.maximum(d, 1.0) for d in _design_effects(e)]
+    deff = [np.maximum(d, 1.0) for d in design_effects]
     parts = ("baseline", "current")
     levels, own, rows, sizes = (
         [getattr(e, f"{name}_{part}") for part in parts]

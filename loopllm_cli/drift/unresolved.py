@@ -84,7 +84,9 @@ def bounded_changes(effects: Effects, is_rate: BoolArray, unresolved: float) -> 
     seen = to_changes(effects, is_rate)
     if not unresolved:
         return BoundedChanges(seen, seen)
-    return BoundedChanges(seen, to_changes(without_mix(effects, unresolved), is_rate))
+    # Traffic's noise is none of the clusters': it must not pass for rows that are alike.
+    explained = to_changes(without_mix(effects, unresolved), is_rate, clustered=effects)
+    return BoundedChanges(seen, explained)
 
 
 def without_mix(effects: Effects, unresolved: float) -> Effects:

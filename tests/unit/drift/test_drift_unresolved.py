@@ -186,3 +186,16 @@ def _noisy_windows(seed: int) -> tuple[Profile, Profile]:
         values = (rng.random(n) < 0.1 + 0.1 * segments).astype(float)
         windows.append(profile_of([values], segments, rng.integers(0, 90, n) + first, 5))
     return windows[0], windows[1]
+
+
+def test_the_noise_of_traffic_does_not_pass_for_rows_that_are_alike() -> None:
+    """A rate that its segment determines stays sharp while traffic wobbles a little."""
+    rng = np.random.default_rng(0)
+    segments = [rng.random(n) < share for n, share in ((3_000, 0.06), (3_000, 0.07))]
+    profiles = [
+        profile_of([s.astype(float)], segments=s.astype(int), clusters=rng.integers(0, 256, len(s)))
+        for s in segments
+    ]
+    effects = estimate(profiles[0], profiles[1])
+    low, high = bounded_changes(effects, np.array([True]), 1.0).interval(0.95)
+    assert -0.04 < low[0] < 0 < high[0] < 0.02

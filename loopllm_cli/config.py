@@ -85,7 +85,7 @@ class VerifyConfig:
     alpha: float = 0.05
     min_recovery: float = 0.8
     max_loss: float = 0.05
-    max_prompts: int = 500
+    max_prompts: int = 1000
     max_new_tokens: int = 256
     batch_size: int = 64
     max_kl_per_token: float = 0.05

@@ -15,12 +15,10 @@ import numpy.typing as npt
 
 from loopllm_cli.errors import SchemaMismatch
 from loopllm_cli.profiles.clusters import N_BUCKETS
+from loopllm_cli.profiles.profile import measurable
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-_LARGEST, _SMALLEST = 1e50, 1e-50
-"""As in `profile.py`: what is larger is no measurement, what is smaller is zero."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +159,8 @@ def build_days(
     timed = ~np.isnat(dates)
     values, segments = values[timed], segments[timed]
     known, number = np.unique(dates[timed].astype("datetime64[D]"), return_inverse=True)
-    size = np.abs(values)
-    applies = (size < _LARGEST).astype(float)
-    clean = np.where((applies > 0) & (size > _SMALLEST), values, 0.0)
+    measured, clean = measurable(values)
+    applies = measured.astype(float)
     cells = number * n_segments + segments
     shape = (len(known), n_segments)
 

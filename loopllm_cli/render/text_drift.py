@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from loopllm_cli.model import Comparison, DriftResult, Verdict
+from loopllm_cli.model import Comparison, DriftResult, NightSignal, Verdict
 from loopllm_cli.render import numbers, words
 from loopllm_cli.render.clean import clean_text
 from loopllm_cli.render.text_layout import (
@@ -74,7 +74,7 @@ def drift_table(result: DriftResult, width: int, *, verbose: bool = False) -> li
 
 
 def _rows(comparisons: Sequence[Comparison], *, compact: bool) -> list[list[str | Text]]:
-    changes = [_change(c, compact=compact) for c in comparisons]
+    changes = [change_parts(c, compact=compact) for c in comparisons]
     room = max(cell_len(estimate) for estimate, _ in changes)
     rows: list[list[str | Text]] = []
     for c, (estimate, bounds) in zip(comparisons, changes, strict=True):
@@ -90,10 +90,11 @@ def _rows(comparisons: Sequence[Comparison], *, compact: bool) -> list[list[str 
     return rows
 
 
-def _change(comparison: Comparison, *, compact: bool) -> tuple[str, str]:
-    kind, low, high = comparison.signal.kind, comparison.low, comparison.high
+def change_parts(moved: Comparison | NightSignal, *, compact: bool) -> tuple[str, str]:
+    """Return a change and its interval, the interval empty where the change is unknown."""
+    kind, low, high = moved.signal.kind, moved.low, moved.high
     decimals = numbers.change_decimals(kind, low, high)
-    estimate = numbers.change(kind, comparison.change, decimals)
+    estimate = numbers.change(kind, moved.change, decimals)
     if estimate == numbers.UNKNOWN:
         return estimate, ""
     return estimate, numbers.interval(kind, low, high, decimals, compact=compact)

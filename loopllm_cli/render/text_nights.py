@@ -12,6 +12,7 @@ from rich.text import Text
 from loopllm_cli.model import NightSignal, NightsResult, Status, Verdict, Worse
 from loopllm_cli.render import numbers, words
 from loopllm_cli.render.clean import clean_text, cut
+from loopllm_cli.render.text_drift import change_parts
 from loopllm_cli.render.text_layout import (
     STYLES,
     emit,
@@ -83,7 +84,7 @@ def nights_table(result: NightsResult, width: int, *, verbose: bool = False) -> 
 
 
 def _rows(signals: Sequence[NightSignal], *, compact: bool) -> list[list[str | Text]]:
-    changes = [_change(s, compact=compact) for s in signals]
+    changes = [change_parts(s, compact=compact) for s in signals]
     room = max(cell_len(estimate) for estimate, _ in changes)
     return [
         [
@@ -97,15 +98,6 @@ def _rows(signals: Sequence[NightSignal], *, compact: bool) -> list[list[str | T
         ]
         for s, (estimate, bounds) in zip(signals, changes, strict=True)
     ]
-
-
-def _change(one: NightSignal, *, compact: bool) -> tuple[str, str]:
-    kind = one.signal.kind
-    decimals = numbers.change_decimals(kind, one.low, one.high)
-    estimate = numbers.change(kind, one.change, decimals)
-    if estimate == numbers.UNKNOWN:
-        return estimate, ""
-    return estimate, numbers.interval(kind, one.low, one.high, decimals, compact=compact)
 
 
 def _verdict_parts(result: NightsResult) -> list[str]:

@@ -9,7 +9,7 @@ Source: https://delta-io.github.io/delta-rs/
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -261,11 +261,6 @@ def _unreadable(location: Location, error: Exception) -> StoreUnavailable:
         f"cannot read the table at {location} ({said})",
         remedy or "check the permissions; if files are missing, ingest the logs again elsewhere",
     )
-
-
-def concat(tables: Iterable[pa.Table]) -> pa.Table:
-    """Join tables of one schema end to end."""
-    return pa.concat_tables(tables)
 
 
 def quoted(text: str) -> str:

@@ -15,10 +15,14 @@ from loopllm_cli.commands import (
     forget,
     ingest,
     pairs,
+    pairs_export,
+    pairs_review,
+    pairs_show,
     plan,
     status,
     verify,
 )
+from loopllm_cli.commands._group import DefaultGroup
 
 app = typer.Typer(
     name="loopllm",
@@ -38,12 +42,21 @@ baselines.command("export")(baseline.export)
 baselines.command("import")(baseline.import_file)
 baselines.command("remove")(baseline.remove)
 
+pair_sets = typer.Typer(
+    cls=DefaultGroup, invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]..."
+)
+pair_sets.callback()(pairs.pairs)
+pair_sets.command("show")(pairs_show.show)
+pair_sets.command("review")(pairs_review.review)
+pair_sets.command("export")(pairs_export.export)
+pair_sets.command("import")(pairs_review.import_file)
+
 app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
-app.command("pairs")(pairs.pairs)
+app.add_typer(pair_sets, name="pairs")
 app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.command("status")(status.status)

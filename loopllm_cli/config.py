@@ -60,7 +60,20 @@ class PairsConfig:
     """`[pairs]`: which feedback becomes a pair.
 
     `min_rating_margin` is a share of the rating scale (0.5 is two steps of five); edit distances
-    are shares of the longer text.
+    are shares of the longer text (`max_edit` of corrections, `max_user_edit` of a user's edits).
+    Machines are heard with `allow_judge` only: scores at least `min_judge_margin` of their scale
+    apart, comparisons at least so far from a tie; `judge_model` names the judge where the logs do
+    not. `join_contexts` lets answers to contexts that are alike pair: off, normalised (case,
+    blanks and punctuation apart) or similar (by `min_context_similarity`). Thumbs on one context
+    must lie within `max_vote_days`; `max_unpaired` limits the single judged answers. `accept` names
+    findings of the audit that are taken as they are. Where overlapping votes tell how often votes
+    are wrong, `min_precision` is the share of right ones among the pairs kept, `min_confidence`
+    the probability that a pair needs to stand against votes for its other side, and votes of
+    people who are right less often than `min_reliability` do not count. From a drift run come at
+    most `max_repair` pairs; retained answers are at least `retention_share` of the training pairs
+    where so many are known, at most `retention`. `sample_prompts` are asked of a model at
+    `sample_temperature`, and the best and worst answer must be `min_sample_margin` apart in their
+    share of good signals; `judge` is a program that scores them within `judge_seconds`.
     """
 
     min_rating_margin: float = 0.5
@@ -69,8 +82,27 @@ class PairsConfig:
     per_user: int = 50
     per_prompt: int = 5
     heldout_share: float = 0.2
-    retention: int = 200
+    retention: int = 400
     seed: int = 0
+    max_user_edit: float = 0.8
+    allow_judge: bool = False
+    min_judge_margin: float = 0.5
+    judge_model: str = ""
+    max_vote_days: int = 30
+    join_contexts: str = "off"
+    min_context_similarity: float = 1.0
+    max_unpaired: int = 20_000
+    accept: tuple[str, ...] = ()
+    min_precision: float = 0.97
+    min_confidence: float = 0.95
+    min_reliability: float = 0.6
+    max_repair: int = 500
+    retention_share: float = 1.0
+    sample_prompts: int = 200
+    sample_temperature: float = 1.0
+    min_sample_margin: float = 0.5
+    judge: str = ""
+    judge_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

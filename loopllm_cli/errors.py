@@ -12,7 +12,8 @@
     │   ├── TooManyBadRows
     │   ├── SchemaMismatch
     │   ├── NoFeedback
-    │   └── BadPairs
+    │   ├── BadPairs
+    │   └── AuditFailed
     └── SetupError → 4                     machine or installation
         ├── MissingExtra
         ├── ModelUnusable
@@ -141,6 +142,12 @@ class BadPairs(DataError):
     """The preference pairs cannot be trained on."""
 
     code = "data.bad-pairs"
+
+
+class AuditFailed(DataError):
+    """An audit found reasons not to train on a set of pairs."""
+
+    code = "data.audit-failed"
 
 
 class SetupError(LoopllmError):

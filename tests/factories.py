@@ -137,7 +137,11 @@ def corrections_for(
     """Return a correction of every given flat record."""
     return [
         feedback_record(
-            record["id"], "correction", text.format(id=record["id"]), user=record["user_id"]
+            record["id"],
+            "correction",
+            text.format(id=record["id"]),
+            user=record["user_id"],
+            timestamp=stamp(START + timedelta(days=40)),
         )
         for record in records
     ]

@@ -24,6 +24,11 @@ def stdout() -> Console:
     return _Console(highlight=False, markup=False, emoji=False)
 
 
+def stderr() -> Console:
+    """Return a console for what is not the result, where the result alone goes to stdout."""
+    return _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
 def remark(text: str, *, quiet: bool = False) -> None:
     """Write one line to stderr, unless asked to be quiet."""
     if not quiet:

@@ -37,8 +37,9 @@ def forget(
 ) -> None:
     """Erase a user, a conversation or a response, and every vote on it, for good.
 
-    Goes from the tables with their history, from rejects and run records. Datasets of pairs that
-    hold any of it are removed; adapters trained on them are listed. There is no way back.
+    Goes from the tables with their history, from rejects, run records, reviews and sampled
+    answers. Datasets of pairs that hold any of it are removed; adapters trained on them are
+    listed. There is no way back.
     """
     from loopllm_cli.loop.forget import forget as erase_from
     from loopllm_cli.render.as_json import to_json

@@ -89,6 +89,7 @@ def check_pairs(
             f"{folder} holds no training pair (0 rows)",
             "collect corrections or comparisons, then: loopllm pairs",
         )
+    _refuse_failed(raw.card)
     tally = _Tally()
     rows = _distinct(_whole_rows(raw.train, "training"), tally)
     _refuse_contradictions(rows)
@@ -108,6 +109,23 @@ def check_pairs(
         notes=tuple(_notes(tally, len(train), recipe)),
     )
     return CheckedPairs(tuple(train), tuple(test), tuple(retention), report, raw.card)
+
+
+def _refuse_failed(card: dict[str, Any]) -> None:
+    """Refuse pairs whose audit says that training on them is a mistake."""
+    found = card.get("findings")
+    failed = [
+        one
+        for one in (found if isinstance(found, list) else [])
+        if isinstance(one, dict) and one.get("severity") == "fail" and not one.get("accepted")
+    ]
+    if failed:
+        said = "; ".join(f"{one.get('name')}: {one.get('text')}" for one in failed)
+        raise BadPairs(
+            f"the audit of these pairs says that training on them is a mistake ({said})",
+            "mend the pairs, or name what is meant to be so in accept = [...] of [pairs], and "
+            "build them again",
+        )
 
 
 def _whole_rows(raw: Sequence[dict[str, Any]], what: str) -> list[PairRow]:

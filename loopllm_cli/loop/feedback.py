@@ -9,12 +9,20 @@ from pathlib import Path
 
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
-from loopllm_cli.errors import AlreadyExists, NoFeedback, UsageError
+from loopllm_cli.errors import AlreadyExists, LoopllmError, NoFeedback
+from loopllm_cli.loop.audit import audit_built, insist
 from loopllm_cli.loop.records import latest_drift_run, read_drift_run
+from loopllm_cli.loop.repairs import RepairRequest, find_repairs
+from loopllm_cli.loop.settled import unchanged_answers
 from loopllm_cli.model import DriftResult, PairsSummary, Window
-from loopllm_cli.pairs.build import build_pairs
+from loopllm_cli.pairs.build import BuiltPairs, build_pairs
 from loopllm_cli.pairs.dataset import content_hash, write_dataset
-from loopllm_cli.pairs.evidence import Answer, Evidence, read_evidence
+from loopllm_cli.pairs.evidence import Answer, Evidence
+from loopllm_cli.pairs.from_store import read_evidence, with_segments
+from loopllm_cli.pairs.review_log import read_decisions
+from loopllm_cli.pairs.stored import StoredPairs
+from loopllm_cli.pairs.stored import latest_pairs as latest_pairs
+from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
 from loopllm_cli.profiles.segments import OTHER
 from loopllm_cli.signals.batch import RowBatch
@@ -25,41 +33,52 @@ from loopllm_cli.store.windows import where_clause
 
 @dataclass(frozen=True, slots=True)
 class PairsRequest:
-    """Which answers to look at, and where the dataset goes.
+    """Which answers to look at, what to repair, and where the dataset goes.
 
     `drift_run` names the run whose drifted segments are to be corrected; the newest, if None.
+    With `strict`, an audit that finds a reason not to train on the pairs is an error.
     """
 
     window: Window = field(default_factory=Window)
     drift_run: str | None = None
     out: Path | None = None
+    repair: RepairRequest = field(default_factory=RepairRequest)
+    strict: bool = False
 
 
-def make_pairs(project: Project, config: Config, request: PairsRequest) -> PairsSummary:
-    """Build a preference dataset from the store's feedback.
+def make_pairs(
+    project: Project,
+    config: Config,
+    request: PairsRequest,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> PairsSummary:
+    """Build a preference dataset from the store's feedback, and from what a drift run named.
 
     Raises:
         NoFeedback: there is none, or none that makes a pair; with every reason counted.
-        UsageError: the drift run does not exist.
+        UsageError: the drift run does not exist, or there is nothing to repair from.
+        AuditFailed: `strict`, and the audit found something; the dataset stands there, but is not
+            the newest.
     """
     run = _drift_run(project, request.drift_run)
     baseline = read_baseline(project, run.baseline_name) if run else None
-    basis = baseline.segments.basis if baseline else "prompts"
-    column = None if basis == "prompts" else basis
-    evidence = read_evidence(project, where_clause(request.window), column)
-    if not evidence.votes:
+    candidates = find_repairs(project, config, (run, baseline), request.repair, on_progress)
+    evidence = _read(project, request.window, baseline)
+    if not evidence.votes and not candidates:
         raise NoFeedback(
             "no feedback has been ingested", "ingest votes, ratings, corrections or comparisons"
         )
-    if baseline:
-        evidence = replace(evidence, answers=_with_segments(evidence, baseline))
-    built = build_pairs(evidence, config.pairs, _keep_as_is(project, run))
+    built = build_pairs(
+        evidence,
+        config.pairs,
+        _untouched(project, run, baseline, evidence),
+        candidates,
+        read_decisions(project),
+    )
     if not built.train:
-        common = ", ".join(f"{n} {reason}" for reason, n in built.dropped.most_common(4))
-        raise NoFeedback(
-            f"none of {built.n_feedback} pieces of feedback makes a pair ({common})",
-            "collect corrections or A/B votes: thumbs alone do not say what is better",
-        )
+        raise _no_pair(built)
+    findings = audit_built(project, config, built, run, baseline, evidence=evidence)
+    built = replace(built, findings=findings)
     origin = {
         "baseline_name": run.baseline_name if run else None,
         "baseline_hash": run.baseline_hash if run else None,
@@ -69,58 +88,89 @@ def make_pairs(project: Project, config: Config, request: PairsRequest) -> Pairs
     }
     folder = request.out or project.folder("pairs") / content_hash(built)[:12]
     _refuse_foreign(folder)
-    summary = write_dataset(folder, built, origin)
+    before = _newest(project)
+    summary = _compared(write_dataset(folder, built, origin), built, before)
+    if request.strict:
+        insist(findings, folder)
     if request.out is None:
         (project.folder("pairs") / "latest").write_text(folder.name, encoding="utf-8")
     return summary
 
 
-def latest_pairs(project: Project) -> Path:
-    """Return the folder of the newest dataset.
+def _read(project: Project, window: Window, baseline: Baseline | None) -> Evidence:
+    """Read the evidence, each answer in the baseline's segments."""
+    basis = baseline.segments.basis if baseline else "prompts"
+    column = None if basis == "prompts" else basis
+    evidence = read_evidence(project, where_clause(window), column)
+    if baseline is None:
+        return evidence
+    return with_segments(evidence, lambda answers: _segments_of(answers, baseline))
 
-    Raises:
-        UsageError: none has been built.
-    """
-    pointer = project.home / "pairs" / "latest"
-    folder = pointer.parent / pointer.read_text(encoding="utf-8") if pointer.is_file() else None
-    if folder is None or not folder.is_dir():
-        raise UsageError("no pairs have been built", "begin with: loopllm pairs")
-    return folder
+
+def _no_pair(built: BuiltPairs) -> NoFeedback:
+    common = ", ".join(f"{n} {reason}" for reason, n in built.dropped.most_common(4))
+    return NoFeedback(
+        f"none of {built.n_feedback} pieces of feedback makes a pair ({common})",
+        "collect corrections or A/B votes: thumbs alone do not say what is better; or repair "
+        "what a drift run named, with --from-drift",
+    )
+
+
+def _newest(project: Project) -> StoredPairs | None:
+    """Return the newest dataset so far, None where there is none that can be read."""
+    try:
+        return StoredPairs(latest_pairs(project))
+    except LoopllmError:
+        return None
+
+
+def _compared(summary: PairsSummary, built: BuiltPairs, before: StoredPairs | None) -> PairsSummary:
+    """Count what is new against the dataset before; this stays out of the dataset itself."""
+    now = {pair.pair_id for pair in (*built.train, *built.heldout)}
+    if before is None:
+        return replace(summary, n_new=len(now))
+    known = set(before.ids)
+    return replace(
+        summary,
+        previous=str(before.card.get("content_hash", "")) or None,
+        n_new=len(now - known),
+        n_gone=len(known - now),
+    )
 
 
 def _drift_run(project: Project, run_id: str | None) -> DriftResult | None:
     return read_drift_run(project, run_id) if run_id else latest_drift_run(project)
 
 
-def _keep_as_is(project: Project, run: DriftResult | None) -> Callable[[Answer], bool]:
-    """Say which answers stand for traffic that a correction must leave alone.
+def _untouched(
+    project: Project, run: DriftResult | None, baseline: Baseline | None, evidence: Evidence
+) -> Untouched:
+    """Say which traffic must be left alone.
 
-    Only answers of the window that drifted, so of the model to be corrected: what an earlier
-    model said well, this one may have forgotten, and being held to it would be no retention.
+    Only answers of the window that drifted, so of the model to be corrected:
+    what an earlier model said well, this one may have forgotten, and being held to it would be no
+    retention.
     """
-    if run is None:
-        return lambda answer: True
+    if run is None or baseline is None:
+        return Untouched()
     drifted = frozenset(segment.label for segment in run.segments)
     sql = f"SELECT interaction_id FROM rows WHERE {where_clause(run.asked_window)}"
     found = tables.select(project.interactions, sql)
     inside = frozenset(found.column("interaction_id").to_pylist() if found else ())
-    return lambda answer: answer.interaction_id in inside and answer.segment not in drifted
+
+    def keeps(answer: Answer) -> bool:
+        return answer.interaction_id in inside and answer.segment not in drifted
+
+    return Untouched(keeps, unchanged_answers(project, (run, baseline), evidence))
 
 
-def _with_segments(evidence: Evidence, baseline: Baseline) -> dict[str, Answer]:
-    """Say of every answer in which of the baseline's segments its prompt lies."""
-    answers = list(evidence.answers.values())
+def _segments_of(answers: Sequence[Answer], baseline: Baseline) -> list[str]:
+    """Say of answers in which of the baseline's segments their prompts lie."""
     model = baseline.segments
     if model.basis != "prompts":
-        return {
-            a.interaction_id: a if a.segment in model.labels else replace(a, segment=OTHER)
-            for a in answers
-        }
+        return [a.segment if a.segment in model.labels else OTHER for a in answers]
     numbers = model.assign(_PromptBatch([a.prompt_text for a in answers]))
-    return {
-        a.interaction_id: replace(a, segment=model.label(int(k)))
-        for a, k in zip(answers, numbers, strict=True)
-    }
+    return [model.label(int(k)) for k in numbers]
 
 
 class _PromptBatch(RowBatch):

@@ -7,17 +7,24 @@ a run that was interrupted can be repeated.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.errors import StoreUnavailable
+from loopllm_cli.loop.forget_traces import (
+    DROPPED,
+    cleaned_reviews,
+    holds,
+    read_record,
+    samples,
+    without,
+    without_rows,
+)
 from loopllm_cli.model import ForgetSummary
 from loopllm_cli.profiles.baseline import list_baselines
 from loopllm_cli.sources.redaction import Redactor, UserHasher
@@ -27,7 +34,7 @@ from loopllm_cli.store.erase import Erasure
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.secret import has_key, read_key
 
-_RUNS = ("drift", "verify")
+_RUNS = ("drift", "verify", "pair-sets")
 
 
 def forget(
@@ -53,8 +60,10 @@ def forget(
     with project.writing(lock_wait_s):
         found = _look(project, selector, names)
         summary = _summary(found, project, dry_run=False)
-        for path, text in found.records.items():
+        for path, text in {**found.records, **found.reviews}.items():
             _replace(path, text)
+        for path, table in found.tables.items():
+            _replace_table(path, table)
         for folder in found.datasets:
             _remove_dataset(folder)
         if found.rows.is_empty:
@@ -72,6 +81,8 @@ class _Found:
     datasets: dict[Path, str] = field(default_factory=dict)
     elsewhere: dict[Path, str] = field(default_factory=dict)
     records: dict[Path, str] = field(default_factory=dict)
+    reviews: dict[Path, str] = field(default_factory=dict)
+    tables: dict[Path, pa.Table] = field(default_factory=dict)
     adapters: list[Path] = field(default_factory=list)
 
 
@@ -96,47 +107,43 @@ def _names(project: Project, selector: str, value: str) -> set[str]:
 
 def _look(project: Project, selector: str, names: set[str]) -> _Found:
     found = _Found(erase.find(project, selector, names))
+    gone = found.rows
+    places = [p for kind in _RUNS for p in sorted((project.home / kind).glob("*.json"))]
+    shortened, listed = list(samples(project)), dict[Path, str]()
     for folder in _datasets(project):
-        if _holds(folder, found.rows):
-            inside = folder.parent == project.home / "pairs"
+        inside = folder.is_relative_to(project.home)
+        if holds(folder, gone):
             where = found.datasets if inside else found.elsewhere
-            where[folder] = _read(folder / "card.json").get("content_hash", "")
-    for kind in _RUNS:
-        for path in sorted((project.home / kind).glob("*.json")):
-            record = _read(path)
-            cleaned = _without(record, found.rows)
-            if cleaned != record:
-                found.records[path] = json.dumps(cleaned, sort_keys=True, indent=2) + "\n"
+            where[folder] = read_record(folder / "card.json").get("content_hash", "")
+        elif inside:
+            # Nothing that is trained on, and not in the dataset's hash.
+            places.append(folder / "card.json")
+            shortened.append(folder / DROPPED)
+        elif without_rows(folder / DROPPED, gone) is not None:
+            listed[folder] = ""
+    for path in places:
+        record = read_record(path)
+        cleaned = without(record, gone)
+        if cleaned != record:
+            found.records[path] = json.dumps(cleaned, sort_keys=True, indent=2) + "\n"
+    tables = ((path, without_rows(path, gone)) for path in shortened)
+    found.tables = {path: table for path, table in tables if table is not None}
+    found.reviews = cleaned_reviews(project, gone)
+    # What stands in such a list alone has trained nothing.
     found.adapters = _adapters(project, {**found.datasets, **found.elsewhere})
+    found.elsewhere |= listed
     return found
 
 
 def _datasets(project: Project) -> Iterator[Path]:
-    """Yield the folders of all datasets that the project knows of."""
-    own = project.home / "pairs"
-    written = (_read(path).get("path") for path in (project.home / "pair-sets").glob("*.json"))
+    """Yield the folders of all datasets that the project knows of, and of exports of them."""
+    own = sorted(path.parent for path in (project.home / "pairs").glob("*/provenance.parquet"))
+    own += sorted(p.parent for p in (project.home / "exports").rglob("provenance.parquet"))
+    written = (read_record(p).get("path") for p in (project.home / "pair-sets").glob("*.json"))
     others = {Path(place) for place in written if isinstance(place, str)}
-    resolved = {path.parent.resolve() for path in own.glob("*/provenance.parquet")}
-    yield from sorted(path.parent for path in own.glob("*/provenance.parquet"))
+    resolved = {folder.resolve() for folder in own}
+    yield from own
     yield from sorted(p for p in others if p.resolve() not in resolved)
-
-
-def _holds(folder: Path, gone: Erasure) -> bool:
-    """Tell whether a dataset has a pair that was made from what is to be forgotten."""
-    try:
-        table = pq.read_table(folder / "provenance.parquet")
-    except (OSError, pa.ArrowInvalid):
-        return False
-    people = {"user": ("user_id",), "conversation": ("conversation_id", "chosen_conversation_id")}
-    known = set(table.column_names)
-    for name in people.get(gone.selector, ()):
-        if name in known and not gone.names.isdisjoint(table.column(name).to_pylist()):
-            return True
-    for name, ids in (("interaction_ids", gone.rows), ("feedback_ids", gone.votes)):
-        lists = table.column(name).to_pylist() if name in known else []
-        if any(not ids.isdisjoint(listed or ()) for listed in lists):
-            return True
-    return False
 
 
 def _adapters(project: Project, datasets: dict[Path, str]) -> list[Path]:
@@ -144,49 +151,37 @@ def _adapters(project: Project, datasets: dict[Path, str]) -> list[Path]:
     hashes = {digest for digest in datasets.values() if digest}
     places = {path.resolve() for path in datasets}
     candidates = {path.parent for path in (project.home / "adapters").glob("*/lineage.json")}
-    verified = (_read(path).get("adapter") for path in (project.home / "verify").glob("*.json"))
+    verified = (
+        read_record(path).get("adapter") for path in (project.home / "verify").glob("*.json")
+    )
     candidates |= {Path(place) for place in verified if isinstance(place, str)}
     found: dict[Path, Path] = {}
     for folder in sorted(candidates):
-        lineage = _read(folder / "lineage.json")
+        lineage = read_record(folder / "lineage.json")
         same_place = Path(str(lineage.get("pairs_path", ""))).resolve() in places
         if lineage.get("pairs_hash") in hashes or same_place:
             found.setdefault(folder.resolve(), folder)
     return sorted(found.values())
 
 
-def _without(record: Any, gone: Erasure) -> Any:
-    """Take the ids of rows out of a run's record, and a condition that names what is forgotten."""
-    if isinstance(record, dict):
-        return {
-            name: None
-            if name == "where" and isinstance(value, str) and _is_named(value, gone)
-            else _without(value, gone)
-            for name, value in record.items()
-        }
-    if isinstance(record, list):
-        return [_without(v, gone) for v in record if not (isinstance(v, str) and v in gone.rows)]
-    return record
-
-
-def _is_named(condition: str, gone: Erasure) -> bool:
-    either = "|".join(re.escape(name) for name in sorted({*gone.names, *gone.rows}))
-    return re.search(rf"'(?:{either})'", condition) is not None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def _replace(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
     try:
+        if not text:
+            path.unlink()
+            return
         part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"cannot write {path} ({error.strerror})", "free some space and run it again"
+        ) from error
+
+
+def _replace_table(path: Path, table: pa.Table) -> None:
+    part = path.with_suffix(".part")
+    try:
+        pq.write_table(table, part)
         part.replace(path)
     except OSError as error:
         raise StoreUnavailable(
@@ -220,4 +215,5 @@ def _summary(found: _Found, project: Project, *, dry_run: bool) -> ForgetSummary
         adapters=tuple(str(path) for path in found.adapters),
         n_baselines=len(list_baselines(project)),
         dry_run=dry_run,
+        rewritten=tuple(str(path) for path in (*found.reviews, *found.tables)),
     )

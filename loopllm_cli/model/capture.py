@@ -61,8 +61,9 @@ class ForgetSummary:
     """What was erased, or would be in a dry run; whom it was about is not repeated.
 
     `datasets` were removed; `datasets_elsewhere` hold some of it too and lie outside of the
-    project. `records` are runs whose ids of rows were taken out. `adapters` were trained on a
-    dataset that held some of it, and are still there.
+    project. `records` are runs whose ids of rows were taken out, `rewritten` files whose lines or
+    rows were: reviewers' decisions, sampled answers, lists of dropped feedback. `adapters` were
+    trained on a dataset that held some of it, and are still there.
     """
 
     selector: str
@@ -76,6 +77,7 @@ class ForgetSummary:
     adapters: tuple[str, ...]
     n_baselines: int
     dry_run: bool = False
+    rewritten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

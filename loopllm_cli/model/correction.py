@@ -1,4 +1,4 @@
-"""Pairs, adapters, and the proof of an adapter."""
+"""Adapters, and the proof of an adapter."""
 
 from __future__ import annotations
 
@@ -7,52 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from loopllm_cli.model.capture import Message
 from loopllm_cli.model.drift import Comparison
 from loopllm_cli.model.signals import SignalInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two answers to the same context, one better, and where that knowledge came from."""
-
-    pair_id: str
-    prompt: tuple[Message, ...]
-    chosen: str
-    rejected: str
-    rule: str
-    feedback_ids: tuple[str, ...]
-    interaction_ids: tuple[str, ...]
-    user_id: str | None
-    conversation_id: str | None
-    context_hash: str
-    prompt_hash: str
-    segment: str | None
-    chosen_model: str | None
-    rejected_model: str | None
-    margin: float
-    feedback_time: datetime | None
-    chosen_conversation_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PairsSummary:
-    """What became of every piece of feedback that was looked at.
-
-    Every piece of feedback either stands in at least one pair or is counted once in `dropped`.
-    """
-
-    path: str
-    content_hash: str
-    n_feedback: int
-    n_candidates: int
-    n_train: int
-    n_heldout: int
-    n_retention: int
-    by_rule: dict[str, int]
-    dropped: dict[str, int]
-    by_segment: dict[str, int]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

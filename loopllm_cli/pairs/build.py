@@ -1,40 +1,35 @@
-"""Build pairs: rules, guards, duplicates, contradictions, caps, split; every drop is counted."""
+"""Build pairs: what may be heard, rules, guards, agreement, caps, split, audit.
+
+Every piece of feedback that makes no pair is counted, with one reason.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
-import pandas as pd
+import pyarrow as pa
 
 from loopllm_cli.config import PairsConfig
-from loopllm_cli.model import Message, Pair
-from loopllm_cli.pairs.candidates import Dropped
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
-from loopllm_cli.pairs.guards import refuse, refuse_answer, to_pair
+from loopllm_cli.model import Agreement, Finding, Pair, Retained, ReviewDecision, Unpaired
+from loopllm_cli.pairs.account import Account, Stage, count_reasons
+from loopllm_cli.pairs.admissible import admissible
+from loopllm_cli.pairs.agreement import Weighed, weigh
+from loopllm_cli.pairs.candidates import Candidate, Dropped
+from loopllm_cli.pairs.contexts import join_contexts
+from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.guards import refuse, to_pair
+from loopllm_cli.pairs.judges import prefer_people
+from loopllm_cli.pairs.previews import Previews, about
+from loopllm_cli.pairs.retention import choose_retained
+from loopllm_cli.pairs.review import apply_reviews
 from loopllm_cli.pairs.rules import RULES
-from loopllm_cli.pairs.split import conversations_of, split_pairs
-from loopllm_cli.sources.rows import digest, normalise
-
-_LONGER = 1.3
-_ONE_MODEL = 0.9
-_MIN_HELDOUT = 20
-_MIN_CHOICES = 20
-_BY_RULE, _BY_GUARD, _BY_SELECTION = 1, 2, 3
-_NO_RULE = "feedback of a kind that makes no pair"
-_MACHINES = {"LLM", "CODE"}
-
-
-@dataclass(frozen=True, slots=True)
-class Retained:
-    """A liked answer on traffic that must not change."""
-
-    prompt: tuple[Message, ...]
-    chosen: str
-    answer: Answer
-    feedback_ids: tuple[str, ...]
+from loopllm_cli.pairs.select import select_pairs
+from loopllm_cli.pairs.split import in_order, split_pairs
+from loopllm_cli.pairs.unpaired import build_unpaired
+from loopllm_cli.pairs.untouched import Untouched
+from loopllm_cli.store.memory import collection_paused
 
 
 @dataclass(frozen=True)
@@ -43,161 +38,140 @@ class BuiltPairs:
 
     `n_feedback` = pieces of feedback that stand in a pair + the sum of `dropped`: each of them
     that stands in none is counted once, with the reason of the candidate that came furthest.
+    What is mined from users' next turns is no feedback that anybody gave: it makes no pair, and
+    is counted in `n_mined` alone. Feedback that stands in an unpaired example is among the
+    dropped, as it makes no pair. `reasons` says of every dropped one why.
     """
 
     train: list[Pair]
     heldout: list[Pair]
     retention: list[Retained]
+    unpaired: list[Unpaired]
     dropped: Counter[str]
     n_candidates: int
     n_feedback: int
-    warnings: list[str] = field(default_factory=list)
+    agreement: Agreement | None = None
+    findings: tuple[Finding, ...] = ()
+    n_mined: int = 0
+    reasons: pa.Table | None = None
 
 
-class _Account:
-    """Why pieces of feedback make no pair; a later stage says more than an earlier one."""
-
-    def __init__(self) -> None:
-        self._reasons: dict[str, tuple[int, str]] = {}
-
-    def drop(self, stage: int, reason: str, feedback_ids: Iterable[str]) -> None:
-        """Note a reason for some pieces of feedback."""
-        for name in feedback_ids:
-            if name not in self._reasons or self._reasons[name][0] < stage:
-                self._reasons[name] = (stage, reason)
-
-    def close(self, votes: Iterable[Vote], pairs: Iterable[Pair]) -> Counter[str]:
-        """Count the reasons of all feedback that stands in none of the pairs."""
-        used = {name for pair in pairs for name in pair.feedback_ids}
-        return Counter(
-            self._reasons.get(vote.feedback_id, (0, _NO_RULE))[1]
-            for vote in votes
-            if vote.feedback_id not in used
-        )
-
-
+@collection_paused()
 def build_pairs(
-    evidence: Evidence, config: PairsConfig, keep_as_is: Callable[[Answer], bool]
+    evidence: Evidence,
+    config: PairsConfig,
+    untouched: Untouched,
+    extra: Sequence[Candidate] = (),
+    reviews: Sequence[ReviewDecision] = (),
 ) -> BuiltPairs:
     """Turn evidence into preference pairs.
 
     Args:
-        keep_as_is: says whether an answer stands for traffic that a correction must leave alone;
-            liked ones among these are retained.
+        untouched: what must be left alone.
+        extra: candidates that no vote speaks for, such as an earlier model's answers beside
+            today's; they pass the same guards, after those from feedback.
+        reviews: what reviewers said of pairs; it goes before the votes.
     """
-    account = _Account()
-    human = tuple(vote for vote in evidence.votes if vote.annotator_kind.upper() not in _MACHINES)
-    machine = {vote.feedback_id for vote in evidence.votes} - {v.feedback_id for v in human}
-    account.drop(_BY_RULE, "feedback of a judge model or a program", machine)
-    heard = Evidence(evidence.answers, human)
-    pairs: list[Pair] = []
-    n_candidates = 0
-    for rule in RULES:
-        for outcome in rule(heard, config.min_rating_margin):
-            said = [vote.feedback_id for vote in outcome.votes]
-            if isinstance(outcome, Dropped):
-                account.drop(_BY_RULE, outcome.reason, said)
-                continue
-            n_candidates += 1
-            reason = refuse(outcome, config)
-            if reason:
-                account.drop(_BY_GUARD, reason, said)
-            else:
-                pairs.append(to_pair(outcome))
-    kept = _select(pairs, config, account)
-    train, heldout = split_pairs(kept, config.heldout_share, config.seed)
+    account = Account()
+    heard = _heard(evidence, config, account)
+    previews = Previews.of(heard)
+    candidates = [*_candidates(heard, config, account), *extra]
+    n_candidates = len(candidates)
+    _load(heard, candidates, previews.first(config.max_unpaired))
+    pairs = _guarded(candidates, config, account)
+    weighed = _weighed(pairs, config, account)
+    reviewed, reviewed_out = apply_reviews(weighed.pairs, reviews)
+    account.leave_out(Stage.AGREEMENT, reviewed_out)
+    selected, over = select_pairs(reviewed, config)
+    account.leave_out(Stage.SELECTION, over)
+    split = split_pairs(selected, config)
+    account.leave_out(Stage.SPLIT, split.dropped)
+    train, heldout = split.train, split.heldout
+    used = {name for pair in (*train, *heldout) for name in pair.feedback_ids}
+    said = evidence.said()
+    reasons = account.close(said, used)
     return BuiltPairs(
         train=train,
         heldout=heldout,
-        retention=_retention(heard, (train, heldout), config, keep_as_is),
-        dropped=account.close(evidence.votes, kept),
+        retention=choose_retained(
+            about(heard, previews.liked), (train, heldout), config, untouched
+        ),
+        unpaired=_unpaired(heard, (train, heldout), config, previews),
+        dropped=count_reasons(reasons),
         n_candidates=n_candidates,
-        n_feedback=len(evidence.votes),
-        warnings=_warnings(train, heldout),
+        n_feedback=len(said),
+        agreement=weighed.agreement,
+        n_mined=len(evidence.votes) - len(said),
+        reasons=reasons,
     )
 
 
-def _select(pairs: list[Pair], config: PairsConfig, account: _Account) -> list[Pair]:
-    """Drop duplicates and contradictions, and cap what one user or prompt contributes."""
-    if not pairs:
-        return []
-    frame = pd.DataFrame(
-        {
-            "pair_id": [p.pair_id for p in pairs],
-            "mirror": [
-                digest(p.context_hash, normalise(p.rejected), normalise(p.chosen)) for p in pairs
-            ],
-            "user": [p.user_id or f"row:{p.pair_id}" for p in pairs],
-            "prompt": [p.prompt_hash for p in pairs],
-        }
-    )
-
-    def drop(reason: str, out: pd.Series[bool]) -> None:
-        nonlocal frame
-        for i in frame.index[out]:
-            account.drop(_BY_SELECTION, reason, pairs[i].feedback_ids)
-        frame = frame[~out]
-
-    drop("users contradict each other", frame["mirror"].isin(set(frame["pair_id"])))
-    drop("the same pair again", frame["pair_id"].duplicated())
-    drop("over the cap per user", frame.groupby("user").cumcount() >= config.per_user)
-    drop("over the cap per prompt", frame.groupby("prompt").cumcount() >= config.per_prompt)
-    return [pairs[i] for i in frame.index]
+def _heard(evidence: Evidence, config: PairsConfig, account: Account) -> Evidence:
+    """Leave out what may not be heard; join contexts where that is asked for."""
+    heard, refused = admissible(evidence, config)
+    account.leave_out(Stage.RULE, refused)
+    if refused:
+        # What is heard are objects; the evidence itself can do with columns.
+        heard = evidence.only({vote.feedback_id for vote in heard.votes})
+    if config.join_contexts == "off":
+        return heard
+    evidence.load(evidence.answers.values())
+    return join_contexts(heard, config)
 
 
-def _retention(
+def _load(evidence: Evidence, candidates: Sequence[Candidate], names: Collection[str]) -> None:
+    """Read the texts that will be needed, in one pass; let go of the answers that will not be."""
+    sides = [side for c in candidates for side in (c.rejected, c.chosen) if side is not None]
+    held = {side.interaction_id: side for side in sides if side.interaction_id in names}
+    held |= {name: evidence.answers[name] for name in names if name not in held}
+    # The others go with the candidates that hold them.
+    evidence.keep(held.values())
+    evidence.load([*sides, *held.values()])
+
+
+def _guarded(candidates: list[Candidate], config: PairsConfig, account: Account) -> list[Pair]:
+    """Apply the guards; what a candidate holds goes with it."""
+    pairs: list[Pair] = []
+    candidates.reverse()
+    while candidates:
+        candidate = candidates.pop()
+        reason = refuse(candidate, config)
+        if reason:
+            account.drop(Stage.GUARD, reason, [vote.feedback_id for vote in candidate.votes])
+        else:
+            pairs.append(to_pair(candidate))
+    return in_order(pairs)
+
+
+def _candidates(evidence: Evidence, config: PairsConfig, account: Account) -> Iterator[Candidate]:
+    for rule in RULES:
+        for outcome in rule(evidence, config):
+            if isinstance(outcome, Dropped):
+                said = [vote.feedback_id for vote in outcome.votes]
+                account.drop(Stage.RULE, outcome.reason, said)
+            else:
+                yield outcome
+
+
+def _weighed(pairs: list[Pair], config: PairsConfig, account: Account) -> Weighed:
+    """Join the votes for each pair; what people said of two answers outweighs a judge."""
+    decided, overruled = prefer_people(pairs)
+    account.leave_out(Stage.AGREEMENT, overruled)
+    weighed = weigh(decided, config)
+    account.leave_out(Stage.AGREEMENT, weighed.dropped)
+    return weighed
+
+
+def _unpaired(
     evidence: Evidence,
-    split: tuple[list[Pair], list[Pair]],
+    split: tuple[Sequence[Pair], Sequence[Pair]],
     config: PairsConfig,
-    keep_as_is: Callable[[Answer], bool],
-) -> list[Retained]:
-    """Choose liked answers that must not change, spread over the segments.
-
-    None from a prompt or conversation that is held out, and none that a pair calls the worse.
-    """
-    train, heldout = split
-    kept_out = {pair.prompt_hash for pair in heldout}
-    silent = {name for pair in heldout for name in conversations_of(pair)}
-    worse = {(pair.context_hash, normalise(pair.rejected)) for pair in (*train, *heldout)}
-    liked: dict[str, list[Retained]] = {}
-    seen: set[str] = set()
-    for answer in evidence.answers.values():
-        votes = evidence.by_target.get(answer.interaction_id, [])
-        said = {vote.polarity for vote in votes}
-        context, text = answer.context_hash or "", answer.text.strip()
-        prompt = answer.prompt_hash or context
-        if (
-            (1 not in said or -1 in said or context in seen or not text)
-            or (prompt in kept_out or answer.conversation_id in silent)
-            or (context, normalise(text)) in worse
-            or not keep_as_is(answer)
-            or refuse_answer(answer)
-        ):
-            continue
-        seen.add(context)
-        ups = tuple(vote.feedback_id for vote in votes if vote.polarity == 1)
-        kept = Retained(answer.prompt() or (), text, answer, ups)
-        liked.setdefault(answer.segment or "", []).append(kept)
-    turns = zip_longest(*(liked[name] for name in sorted(liked)))
-    return [kept for turn in turns for kept in turn if kept is not None][: config.retention]
-
-
-def _warnings(train: list[Pair], heldout: list[Pair]) -> list[str]:
-    """Name what makes a set of pairs teach something else than quality."""
-    found = []
-    if train:
-        lengths = [(len(p.chosen), len(p.rejected)) for p in train]
-        ratio = sum(a for a, _ in lengths) / max(sum(b for _, b in lengths), 1)
-        if ratio > _LONGER or ratio < 1 / _LONGER:
-            found.append(f"length bias: the chosen side is {ratio:.1f} times as long")
-        models = Counter(
-            p.chosen_model
-            for p in train
-            if p.chosen_model and p.rejected_model and p.chosen_model != p.rejected_model
-        )
-        total = sum(models.values())
-        if total >= _MIN_CHOICES and models.most_common(1)[0][1] > _ONE_MODEL * total:
-            found.append(f"one model wins over {_ONE_MODEL:.0%} of the pairs of two models")
-    if len(heldout) < _MIN_HELDOUT:
-        found.append(f"only {len(heldout)} held-out pairs: verification will see little")
+    previews: Previews,
+) -> list[Unpaired]:
+    """Make single judged answers of the earliest ones, of more where these are too few."""
+    found: list[Unpaired] = []
+    for names in previews.earliest(config.max_unpaired):
+        found = build_unpaired(about(evidence, names), *split, config)
+        if len(found) >= config.max_unpaired:
+            break
     return found

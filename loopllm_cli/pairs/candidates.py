@@ -6,20 +6,32 @@ from dataclasses import dataclass
 
 from loopllm_cli.pairs.evidence import Answer, Vote
 
+WRITTEN = frozenset(("correction", "expert rewrite", "user edit"))
+"""Rules whose better side was written by a person, not answered by a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Two texts on the same context, before the guards.
 
-    `chosen` is None where the better text was never an answer of a model (a correction).
+    `chosen` is None where the better text was never an answer of a model (a correction); then
+    `chosen_text` is that text. Else `chosen_text` may be None, and the answer's own text counts:
+    rules look at facts, and texts are read of candidates only.
     """
 
     rule: str
     rejected: Answer
     chosen: Answer | None
-    chosen_text: str
+    chosen_text: str | None
     votes: tuple[Vote, ...]
     margin: float = 1.0
+
+    @property
+    def better(self) -> str:
+        """The text of the better side."""
+        if self.chosen_text is not None:
+            return self.chosen_text
+        return self.chosen.text if self.chosen else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Final, NoReturn, Protocol, cast
 
 from loopllm_cli.model import Message
-from loopllm_cli.store import tables
-from loopllm_cli.store.linking import Links, iter_votes, read_links, read_votes
+from loopllm_cli.pairs.chat import to_messages
 from loopllm_cli.store.project import Project
-
-_ANSWER_COLUMNS = (
-    *("interaction_id", "context_hash", "prompt_hash", "prompt_text", "input_messages"),
-    *("output_messages", "response_text", "content_state", "finish_reason", "error_type"),
-    *("request_model", "response_model", "user_id", "conversation_id", "tool_definitions"),
-    "request_time",
-)
-_VOTE_COLUMNS = (
-    *("feedback_id", "kind", "target_id", "polarity", "score_value", "scale_min", "scale_max"),
-    *("text", "annotator_id", "annotator_kind", "feedback_time", "candidate_ids", "winner_id"),
-    "tie",
-)
 
 # Newer logs call the system's messages the developer's; chat templates do not know that name.
 _ROLES = {r: r for r in ("system", "user", "assistant")} | {"developer": "system"}
+MINED = "implicit"
 REPLACED = "vote that the same person replaced by a later one"
+
+
+class _Unread:
+    """Stands for a text that nobody has asked for; whatever is done with it is an error."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TextNotRead("a text was used before Evidence.load had read it")
+
+    __bool__ = __len__ = __iter__ = __str__ = __format__ = __contains__ = _refuse
+    __getitem__ = __eq__ = __hash__ = __lt__ = __add__ = __radd__ = _refuse
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return "<text not read>"
+
+
+UNREAD: Final = cast(str, _Unread())
+"""What stands in an answer's texts until `Evidence.load` has read them."""
+
+
+class TextNotRead(RuntimeError):
+    """A text of an answer was used that `Evidence.load` has not been asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One logged response, with what a pair needs of it."""
+    """One logged response, with what a pair needs of it.
+
+    From a store, the texts (`prompt_text`, `input_messages`, `output_messages`, `text`, `tools`,
+    `reference_answer`) are `UNREAD` until `Evidence.load` fills them in. Of an answer that is one
+    text, `output_messages` then has the shape without the text, which stands in `text`;
+    `prompt_text` is read only where the segment follows from it.
+    """
 
     interaction_id: str
     context_hash: str | None
@@ -52,10 +75,17 @@ class Answer:
     has_tools: bool
     request_time: datetime | None
     segment: str | None = None
+    tools: str | None = None
+    n_tool_calls: int = 0
+    turn_index: int | None = None
+    previous_response_id: str | None = None
+    source_format: str = ""
+    redaction: str | None = None
+    reference_answer: str | None = None
 
     def prompt(self) -> tuple[Message, ...] | None:
-        """Return the context as chat messages; None where it is more than text."""
-        return to_chat(self.input_messages)
+        """Return the context as chat messages; None where it is more than texts and tool calls."""
+        return to_messages(self.input_messages)
 
     @property
     def is_plain(self) -> bool:
@@ -79,27 +109,135 @@ class Vote:
     candidates: tuple[str | None, ...] = ()
     winner: str | None = None
     tie: bool = False
+    name: str | None = None
+    explanation: str | None = None
+    source_format: str = ""
+    score_value: float | None = None
+    method: str | None = None
+    role: str | None = None
+    label: str | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the finding of mined feedback is; None for what people said."""
+        return self.score_value if self.kind == "implicit" else None
+
+
+class Texts(Protocol):
+    """Where the texts of answers are read from."""
+
+    def load(self, answers: Iterable[Answer]) -> None:
+        """Fill in the texts of some answers."""
+
+    def keep(self, answers: Iterable[Answer]) -> None:
+        """Let go of all answers but some; others are made again when they are asked for."""
+
+
+class VoteTable(Sequence["Vote"]):
+    """Votes that are made of columns when they are asked for, as a million are too many to hold."""
+
+    @abstractmethod
+    def of_kind(self, kind: str) -> list[Vote]:
+        """Return the votes of one kind."""
+
+    @abstractmethod
+    def on(self, targets: Collection[str]) -> tuple[Vote, ...]:
+        """Return the votes on some answers, in their order."""
+
+    @abstractmethod
+    def ids(self, *, mined: bool) -> list[str]:
+        """Return the ids of all votes, without what is mined unless asked for."""
+
+    @abstractmethod
+    def only(self, feedback_ids: Collection[str]) -> VoteTable:
+        """Return some of the votes, in their order."""
+
+
+class _ByUntouched(Mapping[str, list["Vote"]]):
+    """The votes on each answer, looked up as they are asked for."""
+
+    def __init__(self, votes: VoteTable, *, mined: bool) -> None:
+        self._votes = votes
+        self._mined = mined
+
+    def __getitem__(self, target: str) -> list[Vote]:
+        found = [v for v in self._votes.on((target,)) if (v.kind == MINED) == self._mined]
+        if not found:
+            raise KeyError(target)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        seen = (v.target for v in self._votes if (v.kind == MINED) == self._mined)
+        return iter(dict.fromkeys(target for target in seen if target is not None))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All answers by id, and all votes in a fixed order."""
+    """All answers by id, and all votes in a fixed order.
 
-    answers: dict[str, Answer]
-    votes: tuple[Vote, ...]
+    From a store, only the answers that some vote concerns, or that stand in the conversation of a
+    corrected or regenerated one; their texts are read when `load` asks for them.
+    """
+
+    answers: Mapping[str, Answer]
+    votes: Sequence[Vote]
+    texts: Texts | None = None
 
     def of_kind(self, kind: str) -> list[Vote]:
         """Return the votes of one kind."""
+        if isinstance(self.votes, VoteTable):
+            return self.votes.of_kind(kind)
         return [vote for vote in self.votes if vote.kind == kind]
 
     @cached_property
-    def by_target(self) -> dict[str, list[Vote]]:
-        """Map each answer to the votes on it."""
+    def by_target(self) -> Mapping[str, list[Vote]]:
+        """Map each answer to what people said of it outright; what is mined stands in `mined`."""
+        return self._by_target(mined=False)
+
+    @cached_property
+    def mined(self) -> Mapping[str, list[Vote]]:
+        """Map each answer to what was mined of it from users' next turns (kind "implicit")."""
+        return self._by_target(mined=True)
+
+    def _by_target(self, *, mined: bool) -> Mapping[str, list[Vote]]:
+        if isinstance(self.votes, VoteTable):
+            return _ByUntouched(self.votes, mined=mined)
         found: dict[str, list[Vote]] = defaultdict(list)
         for vote in self.votes:
-            if vote.target is not None:
+            if vote.target is not None and (vote.kind == MINED) == mined:
                 found[vote.target].append(vote)
         return found
+
+    def said(self) -> list[str]:
+        """Return the ids of all feedback that somebody gave, so without what is mined."""
+        if isinstance(self.votes, VoteTable):
+            return self.votes.ids(mined=False)
+        return [vote.feedback_id for vote in self.votes if vote.kind != MINED]
+
+    def votes_on(self, targets: Collection[str]) -> tuple[Vote, ...]:
+        """Return all votes on some answers, in their order."""
+        if isinstance(self.votes, VoteTable):
+            return self.votes.on(targets)
+        return tuple(vote for vote in self.votes if vote.target in targets)
+
+    def only(self, feedback_ids: Collection[str]) -> Evidence:
+        """Return the evidence with some of its votes."""
+        if isinstance(self.votes, VoteTable):
+            return replace(self, votes=self.votes.only(feedback_ids))
+        return replace(self, votes=tuple(v for v in self.votes if v.feedback_id in feedback_ids))
+
+    def load(self, answers: Iterable[Answer]) -> None:
+        """Read the texts of some answers, in one pass over the store; those there are kept."""
+        if self.texts is not None:
+            self.texts.load(answers)
+
+    def keep(self, answers: Iterable[Answer]) -> None:
+        """Let go of all answers but some, to make room; see `Texts.keep`."""
+        if self.texts is not None:
+            self.texts.keep(answers)
 
 
 def last_words(votes: Sequence[Vote]) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:
@@ -141,67 +279,8 @@ def to_chat(messages_json: str | None) -> tuple[Message, ...] | None:
 
 
 def read_evidence(project: Project, condition: str, segment_column: str | None = None) -> Evidence:
-    """Read the answers that fit a SQL condition, and every vote that may concern them.
+    """Read the evidence for pairs from a store; see `from_store.read_evidence`."""
+    # Imported here, as that one builds on the types above.
+    from loopllm_cli.pairs.from_store import read_evidence as read
 
-    Args:
-        segment_column: a column of the store whose value is every answer's segment.
-    """
-    columns = dict.fromkeys((*_ANSWER_COLUMNS, *([segment_column] if segment_column else [])))
-    rows = tables.select(
-        project.interactions,
-        f"SELECT {', '.join(columns)} FROM rows WHERE {condition} "
-        "ORDER BY request_time, interaction_id",
-    )
-    votes = read_votes(project, _VOTE_COLUMNS, "feedback_time NULLS FIRST, feedback_id")
-    links = read_links(project, votes)
-    answers = {
-        row["interaction_id"]: _answer(row, row[segment_column] if segment_column else None)
-        for row in (rows.to_pylist() if rows else [])
-    }
-    # What is mined from users' next turns never becomes a pair.
-    said = [v for v in (iter_votes(votes) if votes else ()) if v["kind"] != "implicit"]
-    found = tuple(_vote(vote, links) for vote in said)
-    return Evidence(answers, found)
-
-
-def _answer(row: dict[str, Any], segment: Any) -> Answer:
-    return Answer(
-        interaction_id=row["interaction_id"],
-        context_hash=row["context_hash"],
-        prompt_hash=row["prompt_hash"],
-        prompt_text=row["prompt_text"],
-        input_messages=row["input_messages"],
-        output_messages=row["output_messages"],
-        text=row["response_text"] or "",
-        content_state=row["content_state"],
-        finish_reason=row["finish_reason"],
-        error_type=row["error_type"],
-        model=row["response_model"] or row["request_model"],
-        user_id=row["user_id"],
-        conversation_id=row["conversation_id"],
-        has_tools=row["tool_definitions"] is not None,
-        request_time=row["request_time"],
-        segment=None if segment is None else str(segment),
-    )
-
-
-def _vote(row: dict[str, Any], links: Links) -> Vote:
-    link = links.of(row)
-    resolve = links.resolve
-    low, high, score = row["scale_min"], row["scale_max"], row["score_value"]
-    known = None not in (low, high, score) and high > low
-    return Vote(
-        feedback_id=row["feedback_id"],
-        kind=row["kind"],
-        # The nearest answer in time is good enough to count with, not to train on.
-        target=None if link.method == "time" else link.interaction_id,
-        polarity=row["polarity"],
-        rating=(score - low) / (high - low) if known else None,
-        text=row["text"],
-        annotator_id=row["annotator_id"],
-        annotator_kind=row["annotator_kind"],
-        feedback_time=row["feedback_time"],
-        candidates=tuple(resolve(c) for c in row["candidate_ids"] or ()),
-        winner=resolve(row["winner_id"]),
-        tie=bool(row["tie"]),
-    )
+    return read(project, condition, segment_column)

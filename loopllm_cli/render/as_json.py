@@ -25,10 +25,14 @@ from loopllm_cli.model import (
     BaselineRemoval,
     Calibration,
     DriftResult,
+    ExportSummary,
     ForgetSummary,
     IngestSummary,
     NightsResult,
     PairsSummary,
+    ReviewImport,
+    ReviewSummary,
+    Shown,
     VerifyResult,
 )
 from loopllm_cli.render.numbers import utc
@@ -44,6 +48,10 @@ Result = (
     | BaselineDiff
     | BaselineRemoval
     | Calibration
+    | Shown
+    | ReviewSummary
+    | ReviewImport
+    | ExportSummary
 )
 T = TypeVar(
     "T",
@@ -58,6 +66,7 @@ T = TypeVar(
 
 SCHEMAS: dict[type, str] = {
     IngestSummary: "loopllm.ingest/1",
+    ExportSummary: "loopllm.pairs-export/1",
     ForgetSummary: "loopllm.forget/1",
     DriftResult: "loopllm.drift/1",
     NightsResult: "loopllm.nights/1",
@@ -67,6 +76,9 @@ SCHEMAS: dict[type, str] = {
     BaselineDiff: "loopllm.baseline-diff/1",
     BaselineRemoval: "loopllm.baseline-removal/1",
     Calibration: "loopllm.calibration/1",
+    Shown: "loopllm.pair/1",
+    ReviewSummary: "loopllm.review/1",
+    ReviewImport: "loopllm.review-import/1",
 }
 
 

@@ -9,9 +9,11 @@ from loopllm_cli.model import (
     AdapterCard,
     Comparison,
     DriftResult,
+    Finding,
     Gate,
     PairsSummary,
     Repair,
+    Severity,
     Status,
     Verdict,
     VerifyResult,
@@ -19,6 +21,7 @@ from loopllm_cli.model import (
 from loopllm_cli.render import numbers, svg, words
 from loopllm_cli.render.clean import clean_text
 from loopllm_cli.render.text_loop import after_bounds
+from loopllm_cli.render.text_pairs import SEVERITY_WORD, finding_limit, finding_value
 from loopllm_cli.render.views import MAX_CHARTS, MAX_ROWS, View, settings_view, signal_row
 
 HASH = 12
@@ -40,8 +43,24 @@ def pairs_view(result: PairsSummary) -> View:
             tally("By segment", result.by_segment),
             tally("Dropped, and why", result.dropped),
         ],
-        "warnings": result.warnings,
+        "findings": [finding_view(f) for f in result.findings if f.severity is not Severity.OK][
+            :MAX_ROWS
+        ],
+        "passed": sum(f.severity is Severity.OK for f in result.findings),
         "facts": [("pairs", result.path), ("hash", result.content_hash)],
+    }
+
+
+def finding_view(one: Finding) -> View:
+    """Return one row of the audit."""
+    return {
+        "name": one.name.replace("-", " "),
+        "text": one.text,
+        "remedy": one.remedy,
+        "value": finding_value(one) or numbers.UNKNOWN,
+        "limit": finding_limit(one) or numbers.UNKNOWN,
+        "word": "accepted" if one.accepted else SEVERITY_WORD[one.severity],
+        "css": "fail" if one.severity is Severity.FAIL else "changed",
     }
 
 

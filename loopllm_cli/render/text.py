@@ -2,7 +2,8 @@
 
 from loopllm_cli.render.text_drift import drift_table, write_drift
 from loopllm_cli.render.text_forget import write_forget
-from loopllm_cli.render.text_loop import write_adapter, write_pairs, write_verify
+from loopllm_cli.render.text_loop import write_adapter, write_verify
+from loopllm_cli.render.text_pairs import write_export, write_pairs
 from loopllm_cli.render.text_store import (
     write_baseline,
     write_baselines,
@@ -16,6 +17,7 @@ __all__ = [
     "write_baseline",
     "write_baselines",
     "write_drift",
+    "write_export",
     "write_forget",
     "write_ingest",
     "write_pairs",

@@ -26,8 +26,14 @@ def write_forget(console: Console, result: ForgetSummary) -> None:
         (result.n_rejects, "rejected line"),
     )
     parts = [numbers.count(n, noun) for n, noun in counts if n]
-    made = (result.datasets, result.datasets_elsewhere, result.records, result.adapters)
-    if not parts and not any(made):
+    made = (
+        result.datasets,
+        result.datasets_elsewhere,
+        result.records,
+        result.adapters,
+        result.rewritten,
+    )
+    if not parts and not any((*made, result.rewritten)):
         said = f"the project holds nothing of {_SELECTED[result.selector]}"
         emit(console, labelled("nothing", [said], width))
         return
@@ -42,6 +48,12 @@ def write_forget(console: Console, result: ForgetSummary) -> None:
         "records",
         result.records,
         "ids would be taken out" if result.dry_run else "ids taken out",
+        width,
+    )
+    lines += _paths(
+        "rewritten",
+        result.rewritten,
+        "rows would be taken out" if result.dry_run else "rows taken out",
         width,
     )
     lines += _paths("left", result.datasets_elsewhere, "dataset elsewhere: remove it", width)

@@ -1,8 +1,6 @@
-"""Write the second half of the loop to a terminal: pairs, adapters and their proof."""
+"""Write the end of the loop to a terminal: adapters and their proof."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -10,7 +8,6 @@ from rich.text import Text
 from loopllm_cli.model import (
     AdapterCard,
     Check,
-    PairsSummary,
     Repair,
     Verdict,
     VerifyResult,
@@ -30,41 +27,6 @@ from loopllm_cli.render.text_layout import (
 from loopllm_cli.render.text_store import fact_parts
 
 HASH = 12
-_LONGEST = 60
-_MOST = 8
-"""Of a long tally, so many entries are shown."""
-
-
-def write_pairs(console: Console, result: PairsSummary) -> None:
-    """Write what became of every piece of feedback."""
-    width = width_of(console)
-    n_pairs = result.n_train + result.n_heldout
-    parts = [f"{n_pairs:,} from {result.n_feedback:,} pieces of feedback"]
-    parts.append(f"{result.n_train:,} train")
-    parts.append(f"{result.n_heldout:,} held out")
-    if result.n_retention:
-        parts.append(numbers.count(result.n_retention, "retention example"))
-    lines = labelled("pairs", parts, width)
-    lines += _tally("by rule", result.by_rule, width)
-    lines += _tally("by segment", result.by_segment, width)
-    n_dropped = sum(result.dropped.values())
-    if n_dropped:
-        lines += _tally("dropped", result.dropped, width, first=f"{n_dropped:,}: ")
-    for place, warning in enumerate(result.warnings):
-        head = Text("warning", style="yellow") if place == 0 else ""
-        lines += labelled(head, [clean_text(warning)], width)
-    lines += labelled("written", [clean_text(result.path), _hash(result.content_hash)], width)
-    emit(console, lines)
-
-
-def _tally(label: str, counts: Mapping[str, int], width: int, *, first: str = "") -> list[Text]:
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    said = [f"{n:,} {clean_text(name, _LONGEST)}" for name, n in ranked if n]
-    if len(said) > _MOST:
-        said[_MOST:] = [f"and {len(said) - _MOST} more"]
-    if said:
-        said[0] = first + said[0]
-    return labelled(label, said, width) if said else []
 
 
 def _hash(text: str) -> str:

@@ -1,6 +1,6 @@
-"""Arrow columns from Python and numpy values.
+"""Arrow columns from Python and numpy values, and numpy arrays from Arrow columns.
 
-Exists because Arrow's own conversion of lists loads pandas where it is installed, which takes
+Exists because Arrow's own conversion loads pandas where it is installed, which takes
 longer than most commands. Must not import pandas.
 """
 
@@ -38,6 +38,68 @@ def arrow_mask(values: npt.NDArray[np.bool_]) -> pa.Array:
     """Make a column of truth values, such as a filter takes."""
     bits = pa.py_buffer(np.packbits(values, bitorder="little"))
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+
+
+def arrow_ints(values: npt.NDArray[Any]) -> pa.Array:
+    """Make a column of whole numbers."""
+    return _fixed(np.ascontiguousarray(values, dtype=np.int64), np.ones(1, bool), pa.int64())
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column of texts as one array; its offsets have 64 bits."""
+    wide = column.cast(pa.large_string())
+    return pa.concat_arrays(wide.chunks) if wide.num_chunks else pa.nulls(0, pa.large_string())
+
+
+def numpy_ints(column: pa.Array | pa.ChunkedArray, missing: int = -1) -> npt.NDArray[np.int64]:
+    """Return a column of whole numbers or times, `missing` where it is null."""
+    parts = [_ints_of(chunk, missing) for chunk in _chunks(column)]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def numpy_floats(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Return a column of numbers, NaN where it is null."""
+    parts = []
+    for chunk in _chunks(column):
+        wide = chunk.cast(pa.float64())
+        data = np.frombuffer(wide.buffers()[1], np.float64) if len(wide) else np.empty(0)
+        data = data[wide.offset : wide.offset + len(wide)]
+        parts.append(np.where(_there(wide), data, np.nan))
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def numpy_mask(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Return a column of truth values, False where it is null."""
+    parts = []
+    for chunk in _chunks(column):
+        parts.append(_bits(chunk.buffers()[1], chunk) & _there(chunk))
+    return np.concatenate(parts) if parts else np.empty(0, bool)
+
+
+def _chunks(column: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+
+
+def _ints_of(chunk: pa.Array, missing: int) -> npt.NDArray[np.int64]:
+    if not len(chunk):
+        return np.empty(0, np.int64)
+    width = chunk.type.bit_width // 8
+    kind = f"{'u' if pa.types.is_unsigned_integer(chunk.type) else 'i'}{width}"
+    data = np.frombuffer(chunk.buffers()[1], kind)[chunk.offset : chunk.offset + len(chunk)]
+    return np.where(_there(chunk), data, missing).astype(np.int64)
+
+
+def _there(chunk: pa.Array) -> npt.NDArray[np.bool_]:
+    bitmap = chunk.buffers()[0] if chunk.null_count else None
+    return np.ones(len(chunk), bool) if bitmap is None else _bits(bitmap, chunk)
+
+
+def _bits(bitmap: pa.Buffer | None, chunk: pa.Array) -> npt.NDArray[np.bool_]:
+    if bitmap is None or not len(chunk):
+        return np.zeros(len(chunk), bool)
+    end = chunk.offset + len(chunk)
+    bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), count=end, bitorder="little")
+    return bits[chunk.offset :].astype(bool)
 
 
 def arrow_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

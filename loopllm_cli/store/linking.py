@@ -13,31 +13,34 @@ and last the nearest earlier answer of the conversation within half an hour.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopllm_cli.store import tables
-from loopllm_cli.store.arrays import arrow_strings
+from loopllm_cli.store.arrays import arrow_ints, arrow_mask, numpy_ints, one_array
+from loopllm_cli.store.link_attempts import METHODS, Asked, is_one_of, link
+from loopllm_cli.store.link_index import IDS, NEVER, read_named
+from loopllm_cli.store.memory import give_back
 from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
+from loopllm_cli.store.spellings import Keys, Numbers
+from loopllm_cli.store.spellings import spellings as spellings
 
-TIME_WINDOW = timedelta(minutes=30)
 TARGET_COLUMNS = (
     *("target_kind", "target_id", "target_span_id", "target_response_id", "target_trace_id"),
     *("target_conversation_id", "target_turn_index", "target_response_hash"),
-    *("candidate_ids", "annotator_kind", "feedback_time"),
+    *("candidate_ids", "winner_id", "annotator_kind", "feedback_time"),
 )
-_IDS = ("interaction_id", "source_record_id", "response_id", "request_id", "span_id", "trace_id")
-_KEYS = (*_IDS, "conversation_id", "response_hash")
-_FACTS = ("is_visible", "is_root", "turn_index", "request_time")
-_HEX = re.compile(r"(0x)?[0-9a-fA-F]{16}|(0x)?[0-9a-fA-F]{32}|[0-9a-fA-F-]{36}")
-_MAX_CANDIDATES = 64
+
+# Of all feedback together, these may hold more than the 2 GB that a column of texts takes.
+_LONG = {"text", "explanation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,156 +57,77 @@ class Link:
     n_candidates: int = 0
 
 
-ORPHAN = Link("orphan")
-
-
-@dataclass(slots=True)
-class _Found:
-    """A response that one of the wanted keys names."""
-
-    interaction_id: str
-    is_visible: bool
-    is_root: bool
-    turn_index: int | None
-    time: datetime | None
-    response_hash: str | None
-
-
-@dataclass
+@dataclass(frozen=True)
 class Links:
-    """The responses that votes may be about, by each of their keys."""
+    """The responses that votes are about; all arrays but `names` go by vote.
 
-    by_key: dict[str, dict[str, list[_Found]]] = field(
-        default_factory=lambda: {key: defaultdict(list) for key in _KEYS}
-    )
+    A response is a number that stands for one of `ids`, -1 is none. `methods` are numbers of
+    `METHODS`; `starts` says where a vote's candidates begin in `candidates`, whose distinct names
+    are numbered in `candidate_keys` and `winner_keys`.
+    """
 
-    def resolve(self, target_id: str | None) -> str | None:
-        """Return the one interaction that an id names, None where there is none or several."""
-        return self._by_id(target_id).interaction_id
+    ids: pa.Array
+    targets: Numbers
+    methods: Numbers
+    n_candidates: Numbers
+    of_conversation: npt.NDArray[np.bool_]
+    starts: Numbers
+    candidates: Numbers
+    candidate_keys: Numbers
+    winners: Numbers
+    winner_keys: Numbers
+    names: tuple[Keys, Numbers] | None = None
 
-    def of(self, vote: dict[str, Any]) -> Link:
-        """Find the response of one vote.
+    def of(self, vote: int) -> Link:
+        """Return the link of one vote, by its place among them."""
+        if self.of_conversation[vote]:
+            return Link("conversation")
+        n, method = int(self.n_candidates[vote]), int(self.methods[vote])
+        if n == 0:
+            return Link("orphan")
+        status = "linked" if n == 1 else "ambiguous"
+        return Link(status, self.id_of(int(self.targets[vote])), METHODS[method], n)
+
+    def id_of(self, response: int) -> str | None:
+        """Return the id of a response."""
+        return None if response < 0 else str(self.ids[response].as_py())
+
+    def resolve(self, name: str | None) -> str | None:
+        """Return the one interaction that an id names, None where there is none or several.
 
         Args:
-            vote: a feedback row, with at least `TARGET_COLUMNS`.
+            name: an id that some vote names, of its answer or of a candidate.
         """
-        if vote["target_kind"] == "conversation" and vote["target_turn_index"] is None:
-            return Link("conversation")
-        worst = ORPHAN
-        for attempt in self._attempts(vote):
-            link = attempt()
-            if link.status == "linked":
-                return link
-            if link.n_candidates > worst.n_candidates:
-                worst = link
-        return worst
+        return self.id_of(self._by_name.get(name, -1)) if name is not None else None
 
-    def _attempts(self, vote: dict[str, Any]) -> Iterator[Callable[[], Link]]:
-        yield lambda: self._by_id(vote["target_id"])
-        yield lambda: self._by("span_id", vote["target_span_id"])
-        yield lambda: self._by("response_id", vote["target_response_id"])
-        # A judge's score of a tool's or retriever's span says nothing of the trace's answer.
-        of_span = vote["target_span_id"] is not None and vote["target_kind"] in ("span", "response")
-        if not (of_span and vote["annotator_kind"] in ("LLM", "CODE")):
-            yield lambda: self._by_trace(vote["target_trace_id"])
-        yield lambda: self._by_turn(vote)
-        yield lambda: self._by_text(vote)
-        yield lambda: self._by_time(vote)
-
-    def _by_id(self, target_id: str | None) -> Link:
-        for column in _IDS[:-1]:
-            link = self._by(column, target_id)
-            if link.n_candidates:
-                return link
-        return self._by_trace(target_id)
-
-    def _by(self, column: str, key: str | None) -> Link:
-        return _only(self._candidates(column, key), column)
-
-    def _candidates(self, column: str, key: str | None) -> list[_Found]:
-        if key is None:
-            return []
-        index = self.by_key[column]
-        return next((index[k] for k in spellings(key) if k in index), [])
-
-    def _by_trace(self, trace_id: str | None) -> Link:
-        found = self._candidates("trace_id", trace_id)
-        for chosen in (found, [f for f in found if f.is_visible], [f for f in found if f.is_root]):
-            link = _only(chosen, "trace_id")
-            if link.status == "linked":
-                return link
-        return _only(found, "trace_id")
-
-    def _by_turn(self, vote: dict[str, Any]) -> Link:
-        turn = vote["target_turn_index"]
-        if turn is None:
-            return ORPHAN
-        found = self._candidates("conversation_id", vote["target_conversation_id"])
-        return _only([f for f in found if f.turn_index == turn], "turn_index")
-
-    def _by_text(self, vote: dict[str, Any]) -> Link:
-        said, conversation = vote["target_response_hash"], vote["target_conversation_id"]
-        if said is None:
-            return ORPHAN
-        if conversation is None:
-            return self._by("response_hash", said)
-        found = self._candidates("conversation_id", conversation)
-        return _only([f for f in found if f.response_hash == said], "response_hash")
-
-    def _by_time(self, vote: dict[str, Any]) -> Link:
-        given = vote["feedback_time"]
-        if (
-            given is None
-            or vote["annotator_kind"] in ("LLM", "CODE")
-            or vote["target_response_hash"]
-        ):
-            return ORPHAN
-        found = self._candidates("conversation_id", vote["target_conversation_id"])
-        earlier = [
-            f
-            for f in found
-            if f.is_visible and f.time and timedelta(0) <= given - f.time <= TIME_WINDOW
-        ]
-        if not earlier:
-            return ORPHAN
-        newest = max(f.time for f in earlier if f.time)
-        return _only([f for f in earlier if f.time == newest], "time")
+    @cached_property
+    def _by_name(self) -> dict[str, int]:
+        if self.names is None:
+            return {}
+        keys, responses = self.names
+        own = keys.names.slice(0, len(responses)).to_pylist()
+        return dict(zip(own, responses.tolist(), strict=True))
 
 
-def _only(found: list[_Found], method: str) -> Link:
-    """Return a link where exactly one response is found."""
-    if not found:
-        return ORPHAN
-    ids = {f.interaction_id for f in found}
-    if len(ids) == 1:
-        return Link("linked", ids.pop(), method, 1)
-    return Link("ambiguous", None, method, len(ids))
+def read_votes(project: Project, columns: Iterable[str]) -> pa.Table | None:
+    """Read columns of all feedback, with the columns that linking needs; None without any.
 
-
-def spellings(key: str) -> Iterator[str]:
-    """Yield the ways in which tools write one id: as it is, and hex in lower case without marks.
-
-    Example:
-        >>> list(spellings("0x5E0C9A1FB2D84736"))
-        ['0x5E0C9A1FB2D84736', '5e0c9a1fb2d84736']
+    In order of time, then of id; feedback without a time comes first.
     """
-    yield key
-    if _HEX.fullmatch(key):
-        plain = key.lower().removeprefix("0x").replace("-", "")
-        if plain != key:
-            yield plain
-        if len(plain) == 32:
-            uuid = "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
-            if uuid != key:
-                yield uuid
-
-
-def read_votes(
-    project: Project, columns: Iterable[str], order: str = "feedback_id"
-) -> pa.Table | None:
-    """Read columns of all feedback, with the columns that linking needs; None without any."""
-    wanted = ", ".join(dict.fromkeys((*columns, *TARGET_COLUMNS)))
-    return tables.select(project.feedback, f"SELECT {wanted} FROM rows ORDER BY {order}")
+    wanted = ", ".join(dict.fromkeys(("feedback_id", *columns, *TARGET_COLUMNS)))
+    votes = tables.select(project.feedback, f"SELECT {wanted} FROM rows")
+    if votes is None or votes.num_rows < 2:
+        return votes
+    # Sorted here: the engine's own sort holds the texts several times over.
+    time = votes.column("feedback_time")
+    moments = numpy_ints(time.cast(pa.timestamp("us", time.type.tz), safe=False), NEVER)
+    keys = pa.table({"time": arrow_ints(moments), "id": one_array(votes.column("feedback_id"))})
+    order = pc.sort_indices(keys, sort_keys=[("time", "ascending"), ("id", "ascending")])
+    large = [f.with_type(pa.large_string()) if f.name in _LONG else f for f in votes.schema]
+    ordered = votes.cast(pa.schema(large)).take(order)
+    del votes
+    give_back()
+    return ordered
 
 
 def read_links(project: Project, votes: pa.Table | None = None) -> Links:
@@ -214,64 +138,30 @@ def read_links(project: Project, votes: pa.Table | None = None) -> Links:
     Args:
         votes: the feedback, where the caller has read it already (see `read_votes`).
     """
-    links = Links()
     if votes is None:
         votes = read_votes(project, ())
     if votes is None or votes.num_rows == 0:
-        return links
-    wanted = _wanted_keys(votes)
-    sql = f"SELECT {', '.join((*_KEYS, *_FACTS))} FROM rows"
-    for batch in tables.iter_select(project.interactions, sql):
-        if isinstance(batch, pa.RecordBatch) and batch.num_rows:
-            _collect(links, tables.plain_strings(pa.Table.from_batches([batch])), wanted)
-    return links
-
-
-def _wanted_keys(votes: pa.Table) -> dict[str, pa.Array]:
-    """Return, per key column of the responses, the values that votes name."""
-
-    def values(name: str) -> set[str]:
-        return {value for value in votes.column(name).to_pylist() if value is not None}
-
-    ids = values("target_id")
-    for candidates in votes.column("candidate_ids").to_pylist():
-        ids.update(candidates or ())
-    named = dict.fromkeys(_IDS, ids) | {
-        "span_id": ids | values("target_span_id"),
-        "response_id": ids | values("target_response_id"),
-        "trace_id": ids | values("target_trace_id"),
-        "conversation_id": values("target_conversation_id"),
-        "response_hash": values("target_response_hash"),
-    }
-    return {
-        column: arrow_strings(sorted({s for key in keys for s in spellings(key)}))
-        for column, keys in named.items()
-        if keys
-    }
-
-
-def _collect(links: Links, rows: pa.Table, wanted: dict[str, pa.Array]) -> None:
-    for column, keys in wanted.items():
-        held = rows.column(column).cast(pa.large_string())
-        hits = pc.indices_nonzero(pc.is_in(held, value_set=keys))
-        if not len(hits):
-            continue
-        taken = rows.take(hits)
-        facts = [taken.column(name).to_pylist() for name in ("is_visible", "is_root", "turn_index")]
-        times = to_moments(taken.column("request_time"))
-        index = links.by_key[column]
-        for key, interaction_id, said, visible, root, turn, time in zip(
-            taken.column(column).to_pylist(),
-            taken.column("interaction_id").to_pylist(),
-            taken.column("response_hash").to_pylist(),
-            *facts,
-            times,
-            strict=True,
-        ):
-            if len(index[key]) < _MAX_CANDIDATES:
-                index[key].append(
-                    _Found(interaction_id, bool(visible), bool(root), turn, time, said)
-                )
+        none, start = np.empty(0, np.int64), np.zeros(1, np.int64)
+        names, of_none = pa.nulls(0, pa.large_string()), np.empty(0, bool)
+        return Links(names, none, none, none, of_none, start, none, none, none, none)
+    asked = Asked.read(votes)
+    named = read_named(project.interactions, asked.keys, asked.wanted())
+    give_back()
+    answered = link(asked, named)
+    resolved = np.append(answered.resolved, -1)
+    return Links(
+        ids=named.ids,
+        targets=answered.targets,
+        methods=answered.methods,
+        n_candidates=answered.n_candidates,
+        of_conversation=answered.of_conversation,
+        starts=asked.starts,
+        candidates=resolved[asked.candidates],
+        candidate_keys=asked.candidates,
+        winners=resolved[asked.winner],
+        winner_keys=asked.winner,
+        names=(asked.keys, answered.resolved),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,26 +181,20 @@ def count_links(project: Project) -> LinkCount:
     if votes is None:
         return LinkCount()
     links = read_links(project, votes)
-    counts = dict.fromkeys(("linked", "orphan", "ambiguous", "conversation"), 0)
-    orphans: list[dict[str, Any]] = []
-    for vote in iter_votes(votes):
-        if vote["source_format"] == "implicit":
-            continue
-        candidates = vote["candidate_ids"]
-        if candidates:
-            whole = all(links.resolve(candidate) is not None for candidate in candidates)
-            status = "linked" if whole else "orphan"
-        else:
-            status = links.of(vote).status
-        counts[status] += 1
-        if status == "orphan":
-            orphans.append(vote)
+    said = ~is_one_of(votes.column("source_format"), {"implicit"})
+    sizes = np.diff(links.starts)
+    missing = np.concatenate([np.zeros(1, np.int64), np.cumsum(links.candidates < 0)])
+    whole = missing[links.starts[1:]] == missing[links.starts[:-1]]
+    linked = np.where(sizes > 0, whole, links.n_candidates == 1)
+    ambiguous = (sizes == 0) & (links.n_candidates > 1)
+    talks = (sizes == 0) & links.of_conversation
+    orphans = said & ~linked & ~ambiguous & ~talks
     return LinkCount(
-        counts["linked"],
-        counts["orphan"],
-        counts["ambiguous"],
-        counts["conversation"],
-        _explain(project, orphans),
+        int((said & linked).sum()),
+        int(orphans.sum()),
+        int((said & ambiguous).sum()),
+        int((said & talks).sum()),
+        _explain(project, list(iter_votes(votes.filter(arrow_mask(orphans))))),
     )
 
 
@@ -329,10 +213,10 @@ def _explain(project: Project, orphans: list[dict[str, Any]]) -> str:
     shapes = {(key, _shape(value)) for key, value in named if value is not None}
     if not shapes:
         return ""
-    sample = tables.select(project.interactions, f"SELECT {', '.join(_IDS)} FROM rows LIMIT 1000")
+    sample = tables.select(project.interactions, f"SELECT {', '.join(IDS)} FROM rows LIMIT 1000")
     known: set[str] = set()
     if sample is not None:
-        for column in _IDS:
+        for column in IDS:
             known |= {_shape(v) for v in sample.column(column).to_pylist() if v is not None}
     foreign = sorted(f"{key} like {shape}" for key, shape in shapes if shape not in known)
     if foreign and sample is not None:

@@ -8,13 +8,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from loopllm_cli.errors import ConfigError, EmptyWindow, StoreUnavailable
 from loopllm_cli.model import Window, WindowSummary
 from loopllm_cli.store import tables
-from loopllm_cli.store.arrays import arrow_floats
-from loopllm_cli.store.linking import Links, iter_votes, read_links, read_votes
+from loopllm_cli.store.arrays import (
+    arrow_floats,
+    numpy_floats,
+    numpy_ints,
+    numpy_mask,
+    one_array,
+)
+from loopllm_cli.store.link_attempts import is_one_of
+from loopllm_cli.store.linking import Links, read_links, read_votes
 from loopllm_cli.store.moments import to_moments
 from loopllm_cli.store.project import Project
 
@@ -30,6 +39,7 @@ FEEDBACK_SUMS = (
     "n_implicit_bad",
     "n_implicit_good",
 )
+_UNSAID = -128
 _VOTE_COLUMNS = (
     *("kind", "polarity", "score_value", "scale_min", "scale_max", "candidate_ids"),
     *("winner_id", "tie"),
@@ -133,48 +143,74 @@ def _span_hint(project: Project) -> str:
 
 
 def _with_feedback(project: Project, rows: pa.Table) -> pa.Table:
-    votes = read_votes(project, _VOTE_COLUMNS, "feedback_time NULLS FIRST, feedback_id")
+    votes = read_votes(project, _VOTE_COLUMNS)
     if votes is None or votes.num_rows == 0:
         return rows
-    ids = rows.column("interaction_id").to_pylist()
-    position = {interaction_id: i for i, interaction_id in enumerate(ids)}
-    sums = {name: np.zeros(len(ids)) for name in FEEDBACK_SUMS}
-    sums["polarity"][:] = np.nan
-    sums["rating"][:] = np.nan
     links = read_links(project, votes)
-    for vote in iter_votes(votes):
-        for target, name, value in _contributions(vote, links):
-            at = position.get(target or "")
-            if at is None:
-                continue
-            # The last word counts for polarity and rating; events are counted.
-            sums[name][at] = value if name in ("polarity", "rating") else sums[name][at] + value
-    for name, values in sums.items():
-        rows = rows.append_column(name, arrow_floats(values))
+    place = numpy_ints(pc.index_in(links.ids, value_set=one_array(rows.column("interaction_id"))))
+    sums = _sums(votes, links, np.append(place, -1), rows.num_rows)
+    for name in FEEDBACK_SUMS:
+        rows = rows.append_column(name, arrow_floats(sums[name]))
     return rows
 
 
-def _contributions(vote: dict[str, Any], links: Links) -> list[tuple[str | None, str, float]]:
-    """Say which sums of which responses a vote adds to."""
-    kind = vote["kind"]
-    if kind == "comparison":
-        losers = [] if vote["tie"] else [c for c in vote["candidate_ids"] if c != vote["winner_id"]]
-        return [(links.resolve(loser), "n_comparisons_lost", 1.0) for loser in losers]
-    target = links.of(vote).interaction_id
-    if target is None:
-        return []
-    if kind == "implicit":
-        # What is mined is never mixed with what people said outright.
-        sign = {-1: "n_implicit_bad", 1: "n_implicit_good"}.get(vote["polarity"])
-        return [(target, sign, 1.0)] if sign else []
-    found: list[tuple[str | None, str, float]] = []
-    counted = {"correction": "n_corrections", "regeneration": "n_regenerations"}
-    counted["escalation"] = "n_escalations"
-    if kind in counted:
-        found.append((target, counted[kind], 1.0))
-    elif vote["polarity"] is not None:
-        found.append((target, "polarity", float(vote["polarity"])))
-    low, high, score = vote["scale_min"], vote["scale_max"], vote["score_value"]
-    if kind == "rating" and None not in (low, high, score) and high > low:
-        found.append((target, "rating", (score - low) / (high - low)))
+def _sums(
+    votes: pa.Table, links: Links, place: npt.NDArray[np.int64], n_rows: int
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Add up what votes, in order of time, say of each row.
+
+    Args:
+        place: the row of each linked response, and -1 at the end.
+    """
+    polarity = numpy_ints(votes.column("polarity"), _UNSAID)
+    at = place[links.targets]
+
+    def kind(*names: str) -> npt.NDArray[np.bool_]:
+        return is_one_of(votes.column("kind"), set(names)) & (at >= 0)
+
+    def count(said: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return np.bincount(said[said >= 0], minlength=n_rows).astype(float)
+
+    low, high, score = (
+        numpy_floats(votes.column(name)) for name in ("scale_min", "scale_max", "score_value")
+    )
+    # Of a vote that counts as an event, or was mined, the polarity says nothing more.
+    other = ~kind("comparison", "implicit", "correction", "regeneration", "escalation")
+    rated = kind("rating") & (high > low) & ~np.isnan(score)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rating = (score - low) / (high - low)
+    # What is mined is never mixed with what people said outright.
+    mined = kind("implicit")
+    return {
+        "polarity": _last(at, other & (at >= 0) & (polarity != _UNSAID), polarity, n_rows),
+        "rating": _last(at, rated, rating, n_rows),
+        "n_corrections": count(at[kind("correction")]),
+        "n_comparisons_lost": count(place[_losers(votes, links)]),
+        "n_regenerations": count(at[kind("regeneration")]),
+        "n_escalations": count(at[kind("escalation")]),
+        "n_implicit_bad": count(at[mined & (polarity == -1)]),
+        "n_implicit_good": count(at[mined & (polarity == 1)]),
+    }
+
+
+def _last(
+    at: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.bool_],
+    values: npt.NDArray[Any],
+    n_rows: int,
+) -> npt.NDArray[np.float64]:
+    """Keep the last word on each row, NaN where there is none."""
+    found = np.full(n_rows, np.nan)
+    rows, words = at[chosen][::-1], values[chosen][::-1]
+    first, place = np.unique(rows, return_index=True)
+    found[first] = words[place]
     return found
+
+
+def _losers(votes: pa.Table, links: Links) -> npt.NDArray[np.int64]:
+    """Return the responses that lost a comparison, once for every time."""
+    played = is_one_of(votes.column("kind"), {"comparison"}) & ~numpy_mask(votes.column("tie"))
+    owner = np.repeat(np.arange(votes.num_rows), np.diff(links.starts))
+    lost = played[owner] & (links.candidate_keys != links.winner_keys[owner])
+    lost_by: npt.NDArray[np.int64] = links.candidates[lost]
+    return lost_by

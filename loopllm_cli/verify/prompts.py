@@ -1,4 +1,9 @@
-"""Choose the prompts on which an adapter has to show itself: none that it was trained on."""
+"""Choose the prompts on which an adapter has to show itself: none that it was trained on.
+
+Nor one in nearly the same words, nor another turn of a trained conversation. Other prompts of users
+who gave training pairs are asked: the model is not told who asks, and without these users two
+thirds of the prompts would be gone (docs/pairs-splits.md).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +20,8 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.model import Message
 from loopllm_cli.pairs.evidence import to_chat
+from loopllm_cli.pairs.near import NearPrompts
+from loopllm_cli.pairs.wording import canonical_words, last_user_text
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.clusters import to_buckets
 from loopllm_cli.profiles.measure import Measured, measure
@@ -38,16 +46,28 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the pairs hold: what an adapter has seen, and which corrections it has not."""
+    """What the pairs hold: what an adapter has seen, and which corrections it has not.
+
+    `like` finds what was trained on in nearly the same words.
+    """
 
     conversations: frozenset[str]
     prompts: frozenset[str]
     corrections: dict[str, str] = field(default_factory=dict)
+    like: NearPrompts = field(default_factory=NearPrompts)
+
+    def holds(self, row: dict[str, Any]) -> bool:
+        """Say whether a row of the store was trained on, itself or in nearly the same words."""
+        return (
+            (row["prompt_hash"] or row["context_hash"]) in self.prompts
+            or row["conversation_id"] in self.conversations
+            or self.like.first(canonical_words(row["prompt_text"] or "")) is not None
+        )
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The prompts of both groups, and how many rows were left out because of training."""
+    """The prompts of both groups, and how many rows were left out as trained on, or like it."""
 
     drifted: list[Prompt]
     untouched: list[Prompt]
@@ -73,7 +93,23 @@ def read_trained(pairs: Path) -> Trained:
         frozenset(row[side] for row in train for side in sides if row.get(side)),
         frozenset(row["prompt_hash"] for row in train),
         corrections,
+        _trained_prompts(pairs / "data"),
     )
+
+
+def _trained_prompts(data: Path) -> NearPrompts:
+    """Collect the prompts of training pairs.
+
+    Not those of retained answers: all variants of a prompt that everybody sends would be gone, and
+    nobody would look whether its answer was kept.
+    """
+    found = NearPrompts()
+    prompts = pq.read_table(data / "train.parquet", columns=["prompt"]).column("prompt")
+    for prompt in prompts.to_pylist():
+        words = canonical_words(last_user_text(prompt))
+        if words:
+            found.add(words)
+    return found
 
 
 def choose_prompts(
@@ -108,8 +144,7 @@ def choose_prompts(
             continue
         if row["content_state"] != "full":
             continue
-        prompt_hash = row["prompt_hash"] or context
-        if prompt_hash in trained.prompts or row["conversation_id"] in trained.conversations:
+        if trained.holds(row):
             n_seen += 1
             continue
         taken.add(context)

@@ -14,6 +14,7 @@ COMMANDS = (
     *("ingest", "drift", "pairs", "correct", "verify", "status", "forget"),
     *("plan", "calibrate", "baseline", "baseline create", "baseline list", "baseline show"),
     *("baseline diff", "baseline export", "baseline import", "baseline remove"),
+    *("pairs show", "pairs review", "pairs import", "pairs export"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from command_line import loopllm
 from factories import feedback_record, flat_record, write_jsonl
 
 from loopllm_cli.loop.forget import forget
+from loopllm_cli.model import Choice, ReviewDecision
+from loopllm_cli.pairs.review_log import ReviewLog, read_decisions
 from loopllm_cli.sources.redaction import UserHasher
 from loopllm_cli.store import erase, tables
 from loopllm_cli.store.project import Project
@@ -39,6 +42,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         feedback_record("r-1", user=ALICE),  # hers, on another's
         feedback_record("r-100", user="u-1"),  # another's, on hers
         feedback_record("r-2", user="u-2"),
+        feedback_record("r-4", "rating", 3, user="u-2"),  # without a scale, it says nothing
         feedback_record("r-3", "correction", "Better.", user="u-1"),
         feedback_record("r-101", "correction", "Better, too.", user=ALICE),
     ]
@@ -54,6 +58,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert 0 == loopllm("pairs", *place).code
     _add_run_and_adapters(folder)
     _add_parts(folder)
+    _add_reviews_and_samples(folder)
     return folder
 
 
@@ -91,6 +96,36 @@ def _add_parts(folder: Path) -> None:
         )
     ]
     tables.append(Project(folder).home / "parts", pa.Table.from_pylist(rows, schema=PARTS))
+
+
+def _add_reviews_and_samples(folder: Path) -> None:
+    """Add decisions on her pair and on another's, one of hers, and answers drawn for prompts."""
+    project = Project(folder)
+    pseudonym = UserHasher(read_key(project))(ALICE)
+    hers = tuple(_ids(folder, "prompt_text LIKE '%alice%'"))
+    others = tuple(_ids(folder, "prompt_text NOT LIKE '%alice%'"))
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    decisions = [
+        ReviewDecision("on-hers", Choice.CHOSEN, "ben", moment, interaction_ids=hers[:1]),
+        ReviewDecision("by-her", Choice.CHOSEN, pseudonym, moment, interaction_ids=others[:1]),
+        ReviewDecision("stays", Choice.CHOSEN, "ben", moment, interaction_ids=others[:1]),
+    ]
+    ReviewLog(project).append(*decisions)
+    ReviewLog(project).append(decisions[0])
+    rows = [
+        {"interaction_id": name, "user_id": user, "conversation_id": "c", "text": text}
+        for name, user, text in [
+            (f"{hers[0]}#sample-0", "unknown", HERS),
+            (hers[1], pseudonym, HERS),
+            (f"{others[0]}#sample-1", "u-x", "kept text"),
+        ]
+    ]
+    place = folder / ".loopllm" / "samples" / "m.parquet"
+    place.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), place)
+    export = folder / ".loopllm" / "exports" / "trl"
+    (dataset,) = (p.parent for p in (folder / ".loopllm" / "pairs").glob("*/card.json"))
+    shutil.copytree(dataset, export)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -156,7 +191,7 @@ def test_whom_it_was_about_is_not_repeated(filled: Project) -> None:
 def test_a_dataset_with_any_of_it_goes_and_its_adapters_are_named(filled: Project) -> None:
     dataset = next(path.parent for path in (filled.home / "pairs").glob("*/card.json"))
     found = loopllm("forget", "--user", ALICE, "--json").document
-    assert [str(dataset)] == found["datasets"]
+    assert [str(dataset), ".loopllm/exports/trl"] == found["datasets"]
     assert not dataset.exists()
     assert not (filled.home / "pairs" / "latest").exists()
     assert ["outside"] == found["datasets_elsewhere"]
@@ -169,6 +204,75 @@ def test_a_dataset_with_any_of_it_goes_and_its_adapters_are_named(filled: Projec
 def test_a_dataset_without_any_of_it_stays(filled: Project) -> None:
     found = loopllm("forget", "--id", "flat:r-9", "--json").document
     assert (1, [], []) == (found["n_interactions"], found["datasets"], found["adapters"])
+
+
+def test_reviews_and_samples_lose_what_is_forgotten_and_nothing_else(filled: Project) -> None:
+    found = loopllm("forget", "--user", ALICE, "--json").document
+    assert {"reviews", "samples"} == {Path(path).parent.name for path in found["rewritten"]}
+    assert ["stays"] == [decision.pair_id for decision in read_decisions(filled)]
+    assert 1 == len(list((filled.home / "reviews").iterdir()))
+    sampled = pq.ParquetFile(filled.home / "samples" / "m.parquet").read().to_pylist()
+    assert ["kept text"] == [row["text"] for row in sampled]
+    said = loopllm("forget", "--user", ALICE, "--dry-run")
+    assert "rewritten" not in said.out
+
+
+def test_the_reviewer_herself_may_be_forgotten_by_the_name_she_gave(filled: Project) -> None:
+    loopllm("forget", "--user", "ben")
+    assert ["by-her"] == [decision.pair_id for decision in read_decisions(filled)]
+
+
+def test_of_a_dataset_that_stays_the_list_of_dropped_feedback_is_cleaned(filled: Project) -> None:
+    dataset = next(path.parent for path in (filled.home / "pairs").glob("*/card.json"))
+    before = pq.ParquetFile(dataset / "dropped.parquet").read().to_pylist()
+    provenance = (dataset / "provenance.parquet").read_bytes()
+    gone = _votes("target_response_id = 'r-4' OR target_id = 'r-4'")
+    assert [row["feedback_id"] for row in before if row["feedback_id"] in gone]
+    found = loopllm("forget", "--id", "flat:r-4", "--json").document
+    assert [] == found["datasets"]
+    assert str(dataset / "dropped.parquet") in found["rewritten"]
+    after = pq.ParquetFile(dataset / "dropped.parquet").read().to_pylist()
+    assert [row for row in before if row["feedback_id"] not in gone] == after
+    assert provenance == (dataset / "provenance.parquet").read_bytes()
+
+
+def test_who_only_voted_is_erased_from_datasets_cards_and_records(filled: Project) -> None:
+    dataset = next(path.parent for path in (filled.home / "pairs").glob("*/card.json"))
+    voter = UserHasher(read_key(filled))("u-9")
+    card = json.loads((dataset / "card.json").read_text())
+    people = [{"annotator_id": name, "reliability": 0.9} for name in (voter, "u_other")]
+    found = [{"name": "annotators", "text": f"the votes of {voter} are noise", "examples": []}]
+    noted = {**card, "agreement": {"annotators": people}, "findings": found}
+    write_json(dataset / "card.json", noted)
+    write_json(filled.home / "pair-sets" / "one.json", {**noted, "path": str(dataset)})
+    result = loopllm("forget", "--user", "u-9", "--json").document
+    assert [] == result["datasets"]
+    assert {"card.json", "one.json"} == {Path(path).name for path in result["records"]}
+    for path in (dataset / "card.json", filled.home / "pair-sets" / "one.json"):
+        said = path.read_text()
+        assert voter not in said
+        assert "u_other" in said
+        assert json.loads(said)["content_hash"] == card["content_hash"]
+
+
+def test_a_voter_whose_vote_stands_in_a_pair_takes_the_dataset_along(filled: Project) -> None:
+    dataset = next(path.parent for path in (filled.home / "pairs").glob("*/card.json"))
+    rows = pq.ParquetFile(dataset / "provenance.parquet").read()
+    names = rows.column("annotator_ids").to_pylist()
+    # Only the name of the annotator is left to tell: the tables do not know this vote any more.
+    changed = [["u_0123456789abcdef"] if name else name for name in names]
+    place = rows.column_names.index("annotator_ids")
+    written = rows.set_column(place, "annotator_ids", pa.array(changed, pa.list_(pa.string())))
+    pq.write_table(written, dataset / "provenance.parquet")
+    found = loopllm("forget", "--user", "u_0123456789abcdef", "--json").document
+    assert [str(dataset)] == found["datasets"]
+    assert not dataset.exists()
+
+
+def _votes(where: str) -> set[str]:
+    sql = f"SELECT feedback_id FROM rows WHERE {where}"
+    found = tables.select(Project(Path()).feedback, sql)
+    return set(found.column("feedback_id").to_pylist()) if found else set()
 
 
 def test_a_conversation_is_erased_with_the_votes_on_it(filled: Project) -> None:

@@ -15,6 +15,7 @@ from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
 from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
 from loopllm_cli.pairs.split import conversations_of
+from loopllm_cli.pairs.untouched import Untouched
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 N_ANSWERS = 12
@@ -81,7 +82,7 @@ def some_pairs(seed: int) -> tuple[Evidence, BuiltPairs]:
         per_prompt=rng.randint(1, 5),
         heldout_share=rng.choice([0.0, 0.5]),
     )
-    return evidence, build_pairs(evidence, config, lambda _: True)
+    return evidence, build_pairs(evidence, config, Untouched())
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -105,17 +106,17 @@ def test_retention_stays_clear_of_what_is_held_out(seed: int) -> None:
     prompts = {pair.prompt_hash for pair in built.heldout}
     talks = {name for pair in built.heldout for name in conversations_of(pair)}
     for kept in built.retention:
-        assert kept.answer.prompt_hash not in prompts
-        assert kept.answer.conversation_id not in talks
+        assert kept.prompt_hash not in prompts
+        assert kept.conversation_id not in talks
 
 
 def test_the_seeds_reach_every_rule_and_every_side_of_the_split() -> None:
     """Else the tests above would hold for want of cases."""
-    made = [some_pairs(seed)[1] for seed in range(100)]
+    made = [some_pairs(seed)[1] for seed in range(200)]
     rules = {pair.rule for built in made for pair in built.train}
-    assert {"correction", "comparison", "votes", "rating"} == rules
+    assert {"correction", "comparison", "graded comparison", "votes", "rating"} == rules
     assert any(built.heldout for built in made)
     assert any(built.retention for built in made)
     reasons = {reason for built in made for reason in built.dropped}
-    assert {"the same pair again", "users contradict each other", "over the cap per user",
+    assert {"users contradict each other", "over the cap per user",
             "over the cap per prompt"} <= reasons  # fmt: skip

@@ -1,5 +1,25 @@
 """One file per kind of feedback; each yields candidates and reasons, in a fixed order."""
 
-from loopllm_cli.pairs.rules import comparisons, corrections, ratings, votes
+from loopllm_cli.pairs.rules import (
+    comparisons,
+    corrections,
+    edits,
+    machines,
+    rankings,
+    ratings,
+    regenerations,
+    silent,
+    votes,
+)
 
-RULES = (corrections.build, comparisons.build, votes.build, ratings.build)
+RULES = (
+    corrections.build,
+    edits.build,
+    comparisons.build,
+    rankings.build,
+    votes.build,
+    ratings.build,
+    regenerations.build,
+    machines.build,
+    silent.build,
+)

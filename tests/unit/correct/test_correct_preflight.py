@@ -196,3 +196,30 @@ def test_a_folder_without_a_card_is_used(make_pairs: MakePairs, tokenizer: Any) 
     assert json.loads((folder / "card.json").read_text())
     (folder / "card.json").unlink()
     assert check_pairs(folder, tokenizer, RECIPE).card == {}
+
+
+FAILED = {"name": "flipped-labels", "severity": "fail", "text": "60 of 80 are the wrong way round"}
+
+
+def with_findings(folder: Path, findings: Any) -> Path:
+    """Write an audit into the card of a pairs folder."""
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "findings": findings}))
+    return folder
+
+
+def test_pairs_whose_audit_failed_are_refused(make_pairs: MakePairs, tokenizer: Any) -> None:
+    error = refusal(with_findings(make_pairs(good_pairs(24)), [FAILED]), tokenizer)
+    assert "flipped-labels: 60 of 80 are the wrong way round" in error.message
+    assert "accept" in error.hint
+
+
+@pytest.mark.parametrize(
+    "findings",
+    [[{**FAILED, "severity": "warn"}], [{**FAILED, "accepted": True}], [], None, "x", [3]],
+)
+def test_pairs_that_only_warn_or_are_accepted_are_used(
+    make_pairs: MakePairs, tokenizer: Any, findings: Any
+) -> None:
+    folder = with_findings(make_pairs(good_pairs(24)), findings)
+    assert check_pairs(folder, tokenizer, RECIPE).train

@@ -12,6 +12,7 @@ from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
 from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.untouched import Untouched
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 GOOD = "The refund of your order has been started and arrives within five days."
@@ -102,12 +103,13 @@ def build(
     votes: Sequence[Vote],
     *,
     keep: Callable[[Answer], bool] = lambda _: True,
+    untouched: Untouched | None = None,
     **settings: Any,
 ) -> BuiltPairs:
     """Build pairs, nothing held out unless asked for, and check that the account adds up."""
     config = PairsConfig(**{"heldout_share": 0.0, **settings})
     evidence = Evidence({a.interaction_id: a for a in answers}, tuple(votes))
-    built = build_pairs(evidence, config, keep)
+    built = build_pairs(evidence, config, untouched or Untouched(keeps=keep))
     check_account(built, votes)
     return built
 
@@ -116,7 +118,7 @@ def check_account(built: BuiltPairs, votes: Sequence[Vote]) -> None:
     """Every piece of feedback stands in a pair, or is counted once with a reason."""
     used = {name for pair in (*built.train, *built.heldout) for name in pair.feedback_ids}
     assert used <= {v.feedback_id for v in votes}
-    assert built.n_feedback == len(votes)
+    assert built.n_feedback + built.n_mined == len(votes)
     assert built.n_feedback == len(used) + sum(built.dropped.values())
 
 

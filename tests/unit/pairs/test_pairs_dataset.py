@@ -19,9 +19,14 @@ ORIGIN = {"baseline_name": "march", "drift_run_id": "drift-1"}
 
 def built_pairs(heldout_share: float = 0.3, n_liked: int = 4, text: str = GOOD) -> BuiltPairs:
     """Return ten corrections, some held out, and some liked answers."""
-    context = parts(("system", "Be brief."), ("user", "q"))
     wrong = [
-        answer(f"r{i}", f"{BAD} {i}", to=f"q{i}", input_messages=context, segment="refunds")
+        answer(
+            f"r{i}",
+            f"{BAD} {i}",
+            to=f"q{i}",
+            input_messages=parts(("system", "Be brief."), ("user", f"question {i}")),
+            segment="refunds",
+        )
         for i in range(10)
     ]
     liked = [
@@ -48,11 +53,11 @@ def test_datasets_loads_the_folder_as_it_is(tmp_path: Path, no_hub: Any) -> None
     built = built_pairs()
     write_dataset(tmp_path / "pairs", built, ORIGIN)
     loaded = no_hub.load_dataset(str(tmp_path / "pairs"))
-    assert {"train": 7, "test": 3} == {name: len(rows) for name, rows in loaded.items()}
+    assert {"train": 8, "test": 2} == {name: len(rows) for name, rows in loaded.items()}
     assert ["prompt", "chosen", "rejected"] == loaded["train"].column_names
     first = built.train[0]
     assert {
-        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "q"}],
+        "prompt": list(first.prompt),
         "chosen": [{"role": "assistant", "content": first.chosen}],
         "rejected": [{"role": "assistant", "content": first.rejected}],
     } == loaded["train"][0]
@@ -113,7 +118,7 @@ def test_every_pair_and_every_liked_answer_has_its_origin_in_the_order_of_the_da
 def test_the_card_holds_the_counts_and_where_the_pairs_come_from(tmp_path: Path) -> None:
     summary = write_dataset(tmp_path / "pairs", built_pairs(), ORIGIN)
     card = json.loads((tmp_path / "pairs" / "card.json").read_text())
-    assert (7, 3, 4, 14, 10) == (
+    assert (8, 2, 4, 14, 10) == (
         summary.n_train,
         summary.n_heldout,
         summary.n_retention,
@@ -133,7 +138,7 @@ def test_equal_pairs_give_equal_bytes_wherever_they_are_written(tmp_path: Path) 
     for name in ("one", "two"):
         write_dataset(tmp_path / name, built_pairs(), ORIGIN)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
-    assert 6 == len(files)
+    assert 8 == len(files)
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -142,7 +147,7 @@ def test_equal_pairs_give_equal_bytes_wherever_they_are_written(tmp_path: Path) 
     "other",
     [
         built_pairs(text="Another text."),
-        built_pairs(heldout_share=0.2),
+        built_pairs(heldout_share=0.0),
         built_pairs(n_liked=3),
         replace(built_pairs(), heldout=[]),
     ],
@@ -154,7 +159,7 @@ def test_what_a_training_run_reads_is_in_the_hash(other: BuiltPairs) -> None:
 
 def test_counts_that_no_training_run_reads_are_not_in_the_hash() -> None:
     built = built_pairs()
-    assert content_hash(built) == content_hash(replace(built, n_feedback=99, warnings=["x"]))
+    assert content_hash(built) == content_hash(replace(built, n_feedback=99, findings=()))
 
 
 def test_a_new_dataset_replaces_the_earlier_one_whole(tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ def test_a_write_that_fails_leaves_the_earlier_dataset(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    monkeypatch.setattr(pq, "ParquetWriter", full)
     with pytest.raises(OSError, match="No space left"):
         write_dataset(folder, built_pairs(n_liked=0), ORIGIN)
     assert before == (folder / "card.json").read_bytes()
@@ -190,6 +195,9 @@ def test_the_readme_names_only_parts_that_hold_rows(tmp_path: Path) -> None:
     head = "---\nconfigs:\n- config_name: default\n  data_files:\n"
     train = "  - split: train\n    path: data/train.parquet\n"
     test = "  - split: test\n    path: data/test.parquet\n"
-    liked = "- config_name: retention\n  data_files:\n" + train.replace("train.p", "retention.p")
-    assert every.startswith(f"{head}{train}{test}{liked}---\n")
+    parts = {
+        name: f"- config_name: {name}\n  data_files:\n" + train.replace("train.p", f"{name}.p")
+        for name in ("retention", "unpaired")
+    }
+    assert every.startswith(f"{head}{train}{test}{parts['retention']}{parts['unpaired']}---\n")
     assert few.startswith(f"{head}{train}---\n")

@@ -9,18 +9,23 @@ from pair_evidence import BAD, GOOD, answer, build, comparison, correction, down
 
 from loopllm_cli.pairs.build import BuiltPairs
 from loopllm_cli.pairs.evidence import Answer, Vote
+from loopllm_cli.pairs.untouched import Untouched
 
 
 def names(built: BuiltPairs) -> list[str]:
     """Return which answers are retained."""
-    return [kept.answer.interaction_id for kept in built.retention]
+    return [kept.interaction_ids[0] for kept in built.retention]
 
 
 def test_a_liked_answer_is_retained_with_its_whole_context() -> None:
     context = parts(("system", "Be brief."), ("user", "q"))
     liked, said = answer("a", f"{GOOD}\n", input_messages=context), up("a")
     (kept,) = build([liked], [said]).retention
-    assert (GOOD, liked, (said.feedback_id,)) == (kept.chosen, kept.answer, kept.feedback_ids)
+    assert (GOOD, ("a",), (said.feedback_id,)) == (
+        kept.chosen,
+        kept.interaction_ids,
+        kept.feedback_ids,
+    )
     assert ["system", "user"] == [message["role"] for message in kept.prompt]
 
 
@@ -105,8 +110,36 @@ def test_nothing_of_a_held_out_prompt_or_conversation_is_retained() -> None:
     """A later turn's context would show the held-out prompt and its answer."""
     built = build(*evidence_with_heldout(), heldout_share=0.3)
     held = {pair.interaction_ids[0].removeprefix("r") for pair in built.heldout}
-    assert 3 == len(held)
+    assert 0 < len(held) < 10
     expected = {
         f"same {what} {i}" for what in ("prompt", "talk") for i in range(10) if str(i) not in held
     }
     assert expected == set(names(built))
+
+
+def settled(n: int) -> list[tuple[Answer, str]]:
+    """Return answers that are known to be right, each to a question of its own."""
+    return [(answer(f"s{i}", f"{GOOD} {i}", to=f"settled {i}"), "known") for i in range(n)]
+
+
+def test_settled_answers_fill_up_to_the_share_of_the_training_pairs() -> None:
+    """People's likes come first, and more of these are welcome up to `retention`."""
+    answers, votes = evidence_with_heldout()
+    built = build(answers, votes, untouched=Untouched(settled=settled(50)))
+    liked = [kept for kept in built.retention if kept.source == "liked answer"]
+    assert (10, 20, 20) == (len(built.train), len(liked), len(built.retention))
+    only = [vote for vote in votes if vote.kind == "correction"]
+    built = build(answers, only, untouched=Untouched(settled=settled(50)))
+    assert ["known"] * 10 == [kept.source for kept in built.retention]
+    none = build(answers, only, retention=2, untouched=Untouched(settled=settled(50)))
+    assert 2 == len(none.retention)
+
+
+def test_a_settled_answer_to_a_held_out_question_is_not_retained() -> None:
+    answers, votes = evidence_with_heldout()
+    only = [vote for vote in votes if vote.kind == "correction"]
+    near = [(answer(f"n{i}", GOOD, to=f"q{i}", context_hash=f"n{i}"), "known") for i in range(10)]
+    built = build(answers, only, heldout_share=0.3, untouched=Untouched(settled=near))
+    held = {pair.prompt_hash for pair in built.heldout}
+    assert held
+    assert not held & {kept.prompt_hash for kept in built.retention}

@@ -63,7 +63,8 @@ def test_ratings_are_read_as_shares_of_their_scale(project_dir: Path) -> None:
 
 def test_a_column_of_the_store_can_name_the_segments(project_dir: Path) -> None:
     records = [flat_record(1, prompt_name="refund"), flat_record(2)]
-    evidence = read_evidence(stored(project_dir, records), "TRUE", "prompt_name")
+    votes = [feedback_record("r-1"), feedback_record("r-2")]
+    evidence = read_evidence(stored(project_dir, [*records, *votes]), "TRUE", "prompt_name")
     assert ["refund", None] == [a.segment for a in evidence.answers.values()]
 
 

@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from loopllm_cli.model import (
     AdapterCard,
+    Agreement,
     Check,
     Comparison,
     DailyPoint,
     DriftResult,
+    Finding,
     ForgetSummary,
     Gate,
     IngestSummary,
@@ -23,6 +25,7 @@ from loopllm_cli.model import (
     Repair,
     ScoreChange,
     SegmentChange,
+    Severity,
     SignalInfo,
     SignalKind,
     SliceChange,
@@ -372,6 +375,49 @@ def baseline_card() -> dict[str, object]:
     }
 
 
+def findings() -> tuple[Finding, ...]:
+    """Build an audit that fails, warns and passes."""
+    return (
+        Finding(
+            "flipped-signals",
+            Severity.FAIL,
+            "by the signals that got worse, the rejected side is better in 71 of 164 pairs that "
+            "they tell apart",
+            164,
+            0.433,
+            0.359,
+            0.51,
+            0.25,
+            "look at these pairs, and whether votes are stored the right way round",
+            ("5b1f0c2d9e11", "a07be1c2d3f4"),
+        ),
+        Finding(
+            "length-bias",
+            Severity.WARN,
+            "chosen sides are 1.45 times as long as rejected ones, in characters",
+            402,
+            1.45,
+            1.38,
+            1.52,
+            1.3,
+            "pair answers of like length",
+        ),
+        Finding("user-domination", Severity.WARN, "the largest user has 140 of 402", 402, 0.348,
+                threshold=0.25, accepted=True),
+        Finding("empty-sides", Severity.OK, "0 of 402 pairs have an empty side", 402, 0.0, 0.0,
+                0.009, 0.0),
+        Finding("too-few-pairs", Severity.OK, "402 pairs to train on", 402, 402.0, threshold=20.0),
+    )  # fmt: skip
+
+
+def hostile_findings() -> tuple[Finding, ...]:
+    """Build findings with hostile text wherever a log can put text."""
+    return tuple(
+        dataclasses.replace(one, name=HOSTILE, text=HOSTILE, remedy=HOSTILE, examples=(HOSTILE,))
+        for one in findings()
+    )
+
+
 def pairs(**changes: object) -> PairsSummary:
     """Build a pairs summary."""
     result = PairsSummary(
@@ -382,10 +428,12 @@ def pairs(**changes: object) -> PairsSummary:
         n_train=402,
         n_heldout=128,
         n_retention=60,
+        n_unpaired=212,
         by_rule={"edited answer": 311, "retry preferred": 148, "up and down": 71},
         dropped={"same answer twice": 44, "answers contradict": 21, "leaks into held-out": 16},
         by_segment={"create ticket …": 388, "intent=refund": 142},
-        warnings=("rejected answers are 31% shorter than chosen ones",),
+        findings=findings(),
+        agreement=Agreement(61, 0.82, 0.74, 0.88, 0.1, 0.07, 0.15),
     )
     return dataclasses.replace(result, **changes)  # type: ignore[arg-type]
 
@@ -496,5 +544,6 @@ def forget(**changes: object) -> ForgetSummary:
         records=(".loopllm/drift/v1-3f1bbf79.json",),
         adapters=(".loopllm/adapters/5b1f0c2d9e11-0", "releases/fix"),
         n_baselines=2,
+        rewritten=(".loopllm/reviews/20261122T090000-5b1f0c2d9e11.jsonl",),
     )
     return dataclasses.replace(result, **changes)  # type: ignore[arg-type]

@@ -72,7 +72,11 @@ def hostile_loop_html() -> str:
         adapter=bad, run_id=bad, baseline_name=bad, n_prompts={bad: 2},
     )  # fmt: skip
     pairs = results.pairs(
-        path=bad, by_rule={bad: 1}, dropped={bad: 1}, by_segment={bad: 1}, warnings=(bad,)
+        path=bad,
+        by_rule={bad: 1},
+        dropped={bad: 1},
+        by_segment={bad: 1},
+        findings=results.hostile_findings(),
     )
     adapter = results.adapter(
         model=bad, method=bad, recipe={bad: bad}, versions={bad: bad}, notes=(bad,), device=bad

@@ -31,6 +31,7 @@ CASES: dict[str, tuple[Callable[..., None], tuple[Any, ...], dict[str, Any]]] = 
     "drift_quiet": (text.write_drift, (results.quiet_drift(),), {}),
     "drift_hostile": (text.write_drift, (results.hostile_drift(),), {}),
     "pairs": (text.write_pairs, (results.pairs(),), {}),
+    "pairs_verbose": (text.write_pairs, (results.pairs(),), {"verbose": True}),
     "adapter": (text.write_adapter, (results.adapter(),), {}),
     "verify": (text.write_verify, (results.verify(),), {}),
     "verify_failed": (text.write_verify, (results.failed_verify(),), {}),
@@ -85,7 +86,9 @@ def test_a_hostile_log_moves_no_cursor_and_sets_no_style(written: Callable[..., 
 def test_hostile_text_is_inert_in_the_other_outputs(written: Callable[..., str]) -> None:
     bad = results.HOSTILE
     shown = written(
-        text.write_pairs, results.pairs(by_segment={bad: 3}, dropped={bad: 2}, warnings=(bad,))
+        text.write_pairs,
+        results.pairs(by_segment={bad: 3}, dropped={bad: 2}, findings=results.hostile_findings()),
+        verbose=True,
     )
     shown += written(text.write_verify, results.verify(reasons=(bad,), adapter=bad))
     shown += written(text.write_adapter, results.adapter(recipe={bad: bad}, notes=(bad,)))
@@ -117,3 +120,18 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     text.write_drift(Console(file=file, width=80), results.drift())
     file.flush()
     assert b"-7.9 pp" in raw.getvalue()
+
+
+def test_findings_are_shown_with_their_limits_and_checks_that_passed_are_counted(
+    written: Callable[..., str],
+) -> None:
+    shown = re.sub(r"\s+", " ", written(text.write_pairs, results.pairs()))
+    assert "FAIL flipped-signals:" in shown
+    assert "43% (36% … 51%) limit 25%" in shown
+    assert "2 checks passed (--verbose lists them)" in shown
+    assert "empty-sides" not in shown
+    assert "empty-sides: 0 of 402" in written(text.write_pairs, results.pairs(), verbose=True)
+
+
+def test_a_set_that_was_not_audited_says_nothing_of_an_audit(written: Callable[..., str]) -> None:
+    assert "audit" not in written(text.write_pairs, results.pairs(findings=()))

@@ -50,7 +50,7 @@ def linked(folder: Path, answers: list[Row], *votes: Row) -> list[Link]:
     found = read_votes(project, ("feedback_id",))
     assert found is not None
     links = read_links(project, found)
-    by_id = {v["feedback_id"]: links.of(v) for v in iter_votes(found)}
+    by_id = {v["feedback_id"]: links.of(k) for k, v in enumerate(iter_votes(found))}
     return [by_id[v["feedback_id"]] for v in votes]
 
 

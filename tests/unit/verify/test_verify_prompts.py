@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loopllm_cli.pairs.near import NearPrompts
+from loopllm_cli.pairs.wording import canonical_words
 from loopllm_cli.profiles.measure import measure
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch
@@ -82,6 +84,27 @@ def test_nothing_that_was_trained_on_is_asked() -> None:
     assert ({"c", "d"}, 2) == (set(texts(chosen.drifted)), chosen.n_seen_in_training)
 
 
+def test_nothing_in_nearly_the_words_of_what_was_trained_on_is_asked() -> None:
+    """Another order is another prompt; politeness and typing errors make none."""
+    like = NearPrompts()
+    like.add(canonical_words("Where is my order 123?"))
+    rows = [
+        row("Hello, where is my ordre 123? Thanks!"),
+        row("Where is my order 124?"),
+        row("Where is my order?"),
+    ]
+    chosen = choose(rows, trained=Trained(frozenset(), frozenset(), like=like))
+    assert {"Where is my order 124?", "Where is my order?"} == set(texts(chosen.drifted))
+    assert 1 == chosen.n_seen_in_training
+
+
+def test_other_prompts_of_a_trained_user_are_asked() -> None:
+    """Without them too few would be left to verify on: docs/pairs-splits.md."""
+    rows = [row("a", user_id="u"), row("b", user_id="u")]
+    chosen = choose(rows, trained=Trained(frozenset(), frozenset({"prompt a"})))
+    assert ["b"] == texts(chosen.drifted)
+
+
 def test_a_context_is_asked_once() -> None:
     chosen = choose([row("a"), row("a", user_id="u"), row("b")])
     assert ["a", "b"] == sorted(texts(chosen.drifted))
@@ -148,6 +171,11 @@ def test_the_choice_does_not_depend_on_the_order_of_the_rows() -> None:
     )
 
 
+def chat(text: str) -> list[dict[str, str]]:
+    """Return a conversation's first message."""
+    return [{"role": "user", "content": f"What is {text} good for?"}]
+
+
 def pairs_folder(folder: Path) -> Path:
     """Write what is read of a pairs folder: training pairs, held-out ones, a liked answer."""
     origin = [
@@ -162,7 +190,10 @@ def pairs_folder(folder: Path) -> Path:
     names = ("split", "rule", *sides, "prompt_hash", "context_hash")
     provenance = [dict(zip(names, values, strict=True)) for values in origin]
     held_out = [{"chosen": [{"role": "assistant", "content": f"better {i}"}]} for i in range(3)]
+    asked = {name: [{"prompt": chat(text)}] for name, text in (("train", "T"), ("retention", "R"))}
     (folder / "data").mkdir(parents=True)
+    for name, rows in asked.items():
+        pq.write_table(pa.Table.from_pylist(rows), folder / "data" / f"{name}.parquet")
     pq.write_table(pa.Table.from_pylist(provenance), folder / "provenance.parquet")
     pq.write_table(pa.Table.from_pylist(held_out), folder / "data" / "test.parquet")
     return folder
@@ -179,6 +210,8 @@ def test_a_pairs_folder_says_what_was_trained_on_and_what_is_known_to_be_right(
     assert frozenset({"k", "k2", "k3"}) == trained.conversations
     assert frozenset({"prompt t", "prompt u", "prompt r"}) == trained.prompts
     assert {"context h": "better 0", "context j": "better 2"} == trained.corrections
+    assert 2 == len(trained.like)
+    assert trained.like.find(canonical_words("Please, what is R good for?"))
 
 
 def prompt(number: int, **fields: Any) -> Prompt:

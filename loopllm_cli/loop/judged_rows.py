@@ -1,0 +1,153 @@
+"""Judge logged rows one by one, by the signals that a drift run found to be worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from loopllm_cli.config import Config
+from loopllm_cli.errors import EmptyWindow, UsageError
+from loopllm_cli.loop.comparable import comparable_signals
+from loopllm_cli.model import DriftResult, SignalKind, Verdict, Window, Worse
+from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.replay import Judged
+from loopllm_cli.profiles.baseline import Baseline
+from loopllm_cli.signals.batch import FloatArray, RowBatch
+from loopllm_cli.signals.catalogue import compute_signals
+from loopllm_cli.signals.registry import Signal
+from loopllm_cli.store.project import Project
+from loopllm_cli.store.windows import read_window
+
+RIGHT = "right_answer"
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What got worse where: segment label to the names of its signals; the signals by name.
+
+    Only rates tell a bad answer from a good one; an amount (a length, a cost) is worse on average
+    and no single answer is to blame.
+    """
+
+    by_segment: dict[str, frozenset[str]]
+    signals: dict[str, Signal]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that a single answer shows got worse."""
+        return not any(self.by_segment.values())
+
+
+def failing_signals(
+    project: Project, config: Config, run: DriftResult, baseline: Baseline
+) -> Failing:
+    """Return what a drift run named; without a segment, what got worse in all of them."""
+    signals, _ = comparable_signals(project, config, baseline)
+    rates = {n: s for n, s in signals.items() if s.info.kind is SignalKind.RATE and _has_side(s)}
+    named = {
+        segment.label: frozenset(
+            c.signal.name for c in segment.comparisons if c.signal.name in rates
+        )
+        for segment in run.segments
+    }
+    if not named:
+        worse = frozenset(
+            c.signal.name
+            for c in run.comparisons
+            if c.verdict is Verdict.WORSE and c.signal.name in rates
+        )
+        named = dict.fromkeys(baseline.labels, worse)
+    wanted = frozenset().union(*named.values()) | ({RIGHT} & rates.keys())
+    return Failing(named, {name: rates[name] for name in rates if name in wanted})
+
+
+def judge_window(
+    project: Project, window: Window, failing: Failing, baseline: Baseline, what: str
+) -> list[Judged]:
+    """Judge every row of a window by the failing signals of its segment.
+
+    A known wrong answer is bad in a segment that got worse, whichever signal showed it.
+
+    Raises:
+        UsageError: the window holds no rows any more.
+    """
+    try:
+        table = read_window(project, window, what)
+    except EmptyWindow as error:
+        raise UsageError(
+            f"{what} holds no rows any more, so there is nothing to repair from",
+            "ingest its logs again, or build pairs without --from-drift",
+        ) from error
+    batch = RowBatch(table)
+    names = tuple(failing.signals)
+    values, _ = compute_signals(batch, failing.signals)
+    labels = [baseline.segments.label(int(k)) for k in baseline.segments.assign(batch)]
+    bad, known = sides_of(values, [failing.signals[name] for name in names])
+    counted = np.array(
+        [[name in _of(failing, label) for name in names] for label in labels], dtype=bool
+    ).reshape(len(labels), len(names))
+    n_bad, n_known = (bad & counted).sum(axis=1), (known & counted).sum(axis=1)
+    opinions = np.nan_to_num(batch.numbers("polarity"))
+    return [
+        Judged(answer, int(b), int(k), int(np.sign(o)))
+        for answer, b, k, o in zip(to_answers(table, labels), n_bad, n_known, opinions, strict=True)
+    ]
+
+
+def _of(failing: Failing, label: str) -> frozenset[str]:
+    names = failing.by_segment.get(label, frozenset())
+    return names | {RIGHT} if names else names
+
+
+def _has_side(signal: Signal) -> bool:
+    return signal.info.worse in (Worse.UP, Worse.DOWN)
+
+
+def sides_of(
+    values: FloatArray, signals: Sequence[Signal]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Say of every row and signal whether it is on the bad side, and whether it is known."""
+    known = np.isfinite(values)
+    up = np.array([signal.info.worse is Worse.UP for signal in signals], dtype=bool)
+    high = np.where(known, values, 0.0) >= 0.5
+    return known & (high == up), known
+
+
+def to_answers(table: pa.Table, segments: Iterable[str]) -> list[Answer]:
+    """Make answers of a window's rows, texts included.
+
+    Args:
+        segments: the segment of each row.
+    """
+    batch = RowBatch(table)
+    names = (
+        *("interaction_id", "context_hash", "prompt_hash", "prompt_text", "input_messages"),
+        *("output_messages", "response_text", "content_state", "finish_reason", "error_type"),
+        *("response_model", "request_model", "user_id", "conversation_id", "tool_definitions"),
+        *("request_time", "n_tool_calls", "turn_index", "source_format", "redaction"),
+        "reference_answer",
+    )
+    columns = [batch.values(name) for name in names]
+    found = []
+    for segment, *values in zip(segments, *columns, strict=True):
+        row = dict(zip(names, values, strict=True))
+        model = row.pop("response_model") or row["request_model"]
+        row.pop("request_model")
+        tools = row.pop("tool_definitions")
+        text = row.pop("response_text") or ""
+        row["n_tool_calls"] = row["n_tool_calls"] or 0
+        found.append(
+            Answer(
+                **row,
+                text=text,
+                model=model,
+                tools=tools,
+                has_tools=tools is not None,
+                segment=segment,
+            )
+        )
+    return found

@@ -1,0 +1,23 @@
+"""What a correction must leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loopllm_cli.pairs.evidence import Answer
+
+Settled = tuple[Answer, str]
+"""An answer that is surely still good, and why."""
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """What a correction must leave alone; without a drift run, whatever people like.
+
+    `keeps` says whether an answer stands for traffic that must not change, so that it is retained
+    if people liked it; `settled` are answers on such traffic that are good for another reason.
+    """
+
+    keeps: Callable[[Answer], bool] = lambda _: True
+    settled: Sequence[Settled] = ()

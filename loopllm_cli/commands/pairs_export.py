@@ -24,6 +24,9 @@ OutOption = Annotated[
     typer.Option("--out", help="Folder to write [default: .loopllm/exports/HASH/TOOL]."),
 ]
 SplitOption = Annotated[str, typer.Option("--split", help="train, test (held out) or all.")]
+SuggestOption = Annotated[
+    bool, typer.Option("--suggest", help="Argilla: show annotators what the votes say.")
+]
 
 
 @guarded
@@ -32,6 +35,7 @@ def export(
     pairs: PairsOption = None,
     out: OutOption = None,
     split: SplitOption = "train",
+    suggest: SuggestOption = False,
     project: opt.ProjectOption = ".",
     as_json: opt.JsonOption = False,
 ) -> None:
@@ -43,7 +47,8 @@ def export(
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.text import write_export
 
-    summary = export_pairs(open_project(project), ExportRequest(target, pairs, out, split))
+    request = ExportRequest(target, pairs, out, split, suggest)
+    summary = export_pairs(open_project(project), request)
     if as_json:
         print_json(to_json(summary))
     else:

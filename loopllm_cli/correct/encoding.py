@@ -25,19 +25,29 @@ class EncodedAnswer:
     is_prefix: bool
 
 
-def encode_prompt(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
+def encode_prompt(
+    tokenizer: Any, messages: Sequence[Message], tools: Sequence[Message] = ()
+) -> list[int]:
     """Render a context up to the place where the model's answer begins."""
-    return _ids(tokenizer, messages, add_generation_prompt=True)
+    return _ids(tokenizer, messages, tools, add_generation_prompt=True)
 
 
-def encode_answer(tokenizer: Any, messages: Sequence[Message], answer: str) -> EncodedAnswer:
+def encode_answer(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    answer: Message,
+    tools: Sequence[Message] = (),
+) -> EncodedAnswer:
     """Render a context with its answer and cut it where the answer begins.
+
+    Args:
+        tools: definitions of the tools that the context was served with.
 
     Source: TRL 1.16 `DPOTrainer._prepare_dataset`: the context with its generation prompt and
     the whole conversation are rendered apart, and the answer starts where they diverge.
     """
-    prompt = encode_prompt(tokenizer, messages)
-    whole = _ids(tokenizer, [*messages, {"role": "assistant", "content": answer}])
+    prompt = encode_prompt(tokenizer, messages, tools)
+    whole = _ids(tokenizer, [*messages, answer], tools)
     n_common = 0
     for left, right in zip(prompt, whole, strict=False):
         if left != right:
@@ -59,10 +69,14 @@ def ends_properly(tokenizer: Any, answer: Sequence[int], stop_ids: Collection[in
 
 
 def _ids(
-    tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool = False
+    tokenizer: Any,
+    messages: Sequence[Message],
+    tools: Sequence[Message],
+    add_generation_prompt: bool = False,
 ) -> list[int]:
     encoded = tokenizer.apply_chat_template(
         list(messages),
+        tools=list(tools) or None,
         add_generation_prompt=add_generation_prompt,
         tokenize=True,
         return_dict=True,

@@ -15,29 +15,56 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.errors import BadPairs
 from loopllm_cli.model import Message
+from loopllm_cli.pairs.stored_rows import decoded
 
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
     """One context with its better and its worse answer.
 
-    A retention row has the liked answer on both sides.
+    A retention row has the liked answer on both sides. `tools` are the definitions that the
+    context was served with; the calls are what an answer asked of them beside its text.
     """
 
     prompt: tuple[Message, ...]
     chosen: str
     rejected: str
+    tools: tuple[Message, ...] = ()
+    chosen_calls: tuple[Message, ...] = ()
+    rejected_calls: tuple[Message, ...] = ()
 
-    def as_trl(self) -> dict[str, list[Message]]:
+    @property
+    def chosen_message(self) -> Message:
+        """The better answer as a chat message."""
+        return _answer(self.chosen, self.chosen_calls)
+
+    @property
+    def rejected_message(self) -> Message:
+        """The worse answer as a chat message."""
+        return _answer(self.rejected, self.rejected_calls)
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether tools were offered, called or answered."""
+        calls = any(m["role"] == "tool" or "tool_calls" in m for m in self.prompt)
+        return calls or bool(self.tools or self.chosen_calls or self.rejected_calls)
+
+    def as_trl(self) -> dict[str, Any]:
         """Return the row in TRL's conversational preference format.
 
         Source: TRL documentation, "Dataset formats and types", preference, conversational.
         """
-        return {
+        row: dict[str, Any] = {
             "prompt": list(self.prompt),
-            "chosen": [{"role": "assistant", "content": self.chosen}],
-            "rejected": [{"role": "assistant", "content": self.rejected}],
+            "chosen": [self.chosen_message],
+            "rejected": [self.rejected_message],
         }
+        return {**row, "tools": json.dumps(self.tools)} if self.tools else row
+
+
+def _answer(text: str, calls: tuple[Message, ...]) -> Message:
+    message: Message = {"role": "assistant", "content": text}
+    return {**message, "tool_calls": list(calls)} if calls else message
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +101,13 @@ def read_pairs(folder: Path) -> RawPairs:
     )
 
 
-def answer_text(messages: Any) -> str | None:
-    """Return the text of a one-message answer, or None when there is no such thing."""
-    if not isinstance(messages, list) or len(messages) != 1 or not isinstance(messages[0], dict):
+def answer_message(messages: Any) -> Message | None:
+    """Return the message of a one-message answer, or None when there is no such thing."""
+    found = prompt_messages(messages)
+    if found is None or len(found) != 1 or found[0]["role"] != "assistant":
         return None
-    if messages[0].get("role") != "assistant":
-        return None
-    content = messages[0].get("content")
-    return content if isinstance(content, str) else None
+    said = found[0]
+    return said if said["content"].strip() or said.get("tool_calls") else None
 
 
 def prompt_messages(messages: Any) -> tuple[Message, ...] | None:
@@ -90,11 +116,38 @@ def prompt_messages(messages: Any) -> tuple[Message, ...] | None:
         return None
     kept = []
     for message in messages:
-        role, content = (message or {}).get("role"), (message or {}).get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             return None
-        kept.append({"role": role, "content": content})
+        calls, content = message.get("tool_calls"), message.get("content")
+        # Some programs say nothing at all beside a call.
+        content = "" if content is None and calls else content
+        if not isinstance(content, str) or not isinstance(calls, list | None):
+            return None
+        made: Message = {"role": message["role"], "content": content}
+        made |= {"tool_calls": calls} if calls else {}
+        made |= {k: message[k] for k in ("tool_call_id", "name") if message.get(k) is not None}
+        kept.append(made)
     return tuple(kept)
+
+
+def to_row(raw: dict[str, Any]) -> PairRow | None:
+    """Return a raw row as a pair, None where its context or an answer is empty or missing.
+
+    A row without a rejected side gets the chosen one on both.
+    """
+    prompt, chosen = prompt_messages(raw["prompt"]), answer_message(raw["chosen"])
+    rejected = answer_message(raw["rejected"]) if "rejected" in raw else chosen
+    tools = raw.get("tools") or []
+    if prompt is None or chosen is None or rejected is None or not isinstance(tools, list):
+        return None
+    return PairRow(
+        prompt,
+        chosen["content"],
+        rejected["content"],
+        tuple(tools),
+        tuple(chosen.get("tool_calls", ())),
+        tuple(rejected.get("tool_calls", ())),
+    )
 
 
 def _read_optional(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -110,7 +163,8 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
                 f"{path} lacks the column(s) {', '.join(missing)} (it has: {', '.join(names)})",
                 "make the folder with: loopllm pairs",
             )
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=list(columns)).to_pylist()
+        wanted = [*columns, *(name for name in ("tools",) if name in names)]
+        rows = [decoded(row) for row in pq.read_table(path, columns=wanted).to_pylist()]
     except (pa.ArrowInvalid, OSError) as error:
         raise BadPairs(
             f"{path} cannot be read as Parquet: {error}", "make the pairs again: loopllm pairs"

@@ -9,6 +9,7 @@ Must not import: torch and its relatives (a tokenizer is handed in).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from loopllm_cli.correct.encoding import EncodedAnswer, encode_answer, ends_properly
-from loopllm_cli.correct.pair_rows import PairRow, answer_text, prompt_messages, read_pairs
+from loopllm_cli.correct.pair_rows import PairRow, read_pairs, to_row
 from loopllm_cli.correct.recipe import Recipe
+from loopllm_cli.correct.tool_rendering import shows_tools
 from loopllm_cli.errors import BadPairs
+from loopllm_cli.model import Message
 
 # Twelve pairs per problem repaired about 80% of it in the method study, 25 about 93%; below 20 in
 # all, a result says more about the draw than about the data.
 MIN_TRAIN_PAIRS = 20
 # A few over-long rows are an accident and are dropped; more means that max_length is wrong.
 MAX_SHARE_TOO_LONG = 0.05
+UNSHOWN = "tools or calls that the chat template does not show"
 
 Key = tuple[tuple[tuple[str, str], ...], str, str]
 
@@ -96,6 +100,7 @@ def check_pairs(
     train = [row for row in rows if _is_trainable(row, tokenizer, recipe, stops, tally)]
     _judge(tally, len(raw.train), len(train), recipe)
     test = _distinct(_whole_rows(raw.test, "test"), _Tally())
+    test = [row for row in test if shows_tools(row, tokenizer)]
     retention = _retention_rows(raw.retention, tokenizer, recipe)
     report = Preflight(
         n_read=len(raw.train),
@@ -129,14 +134,9 @@ def _refuse_failed(card: dict[str, Any]) -> None:
 
 
 def _whole_rows(raw: Sequence[dict[str, Any]], what: str) -> list[PairRow]:
-    rows, n_bad = [], 0
-    for row in raw:
-        prompt = prompt_messages(row["prompt"])
-        chosen, rejected = answer_text(row["chosen"]), answer_text(row["rejected"])
-        if prompt is None or not (chosen or "").strip() or not (rejected or "").strip():
-            n_bad += 1
-        else:
-            rows.append(PairRow(prompt, str(chosen), str(rejected)))
+    found = [to_row(row) for row in raw]
+    rows = [row for row in found if row is not None]
+    n_bad = len(found) - len(rows)
     if n_bad:
         raise BadPairs(
             f"{n_bad} of {len(raw)} {what} pairs have an empty or missing context or answer",
@@ -172,8 +172,11 @@ def _refuse_contradictions(rows: Sequence[PairRow]) -> None:
 def _is_trainable(
     row: PairRow, tokenizer: Any, recipe: Recipe, stops: set[int], tally: _Tally
 ) -> bool:
-    chosen = encode_answer(tokenizer, row.prompt, row.chosen)
-    rejected = encode_answer(tokenizer, row.prompt, row.rejected)
+    if not shows_tools(row, tokenizer):
+        tally.dropped[UNSHOWN] += 1
+        return False
+    chosen = encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools)
+    rejected = encode_answer(tokenizer, row.prompt, row.rejected_message, row.tools)
     room = recipe.max_length - len(chosen.prompt)
     if room <= 0:
         tally.dropped["context longer than max_length"] += 1
@@ -201,6 +204,7 @@ def _judge(tally: _Tally, n_read: int, n_kept: int, recipe: Recipe) -> None:
             f"tokens, which leaves no room for an answer",
             "raise max_length in the recipe",
         )
+    _refuse_unshown(tally.dropped[UNSHOWN], n_read, n_kept)
     if not n_kept:
         raise BadPairs(
             f"nothing to learn: none of {n_read} training pairs is left ({reasons})",
@@ -228,14 +232,22 @@ def _judge(tally: _Tally, n_read: int, n_kept: int, recipe: Recipe) -> None:
         )
 
 
+def _refuse_unshown(n_unshown: int, n_read: int, n_kept: int) -> None:
+    if n_unshown and n_kept < MIN_TRAIN_PAIRS:
+        raise BadPairs(
+            f"{n_unshown} of {n_read} training pairs have {UNSHOWN}, and only {n_kept} are left",
+            "use a model whose chat template renders tools, or build pairs without them: "
+            'loopllm pairs --where "tool_definitions IS NULL"',
+        )
+
+
 def _retention_rows(raw: Sequence[dict[str, Any]], tokenizer: Any, recipe: Recipe) -> list[PairRow]:
     rows, seen = [], set()
     for entry in raw:
-        prompt, liked = prompt_messages(entry["prompt"]), answer_text(entry["chosen"])
-        if prompt is None or not (liked or "").strip():
+        row = to_row(entry)
+        if row is None or not shows_tools(row, tokenizer):
             continue
-        row = PairRow(prompt, str(liked), str(liked))
-        encoded = encode_answer(tokenizer, prompt, row.chosen)
+        encoded = encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools)
         fits = len(encoded.prompt) + len(encoded.answer) <= recipe.max_length
         if fits and _key(row) not in seen:
             seen.add(_key(row))
@@ -254,8 +266,15 @@ def _notes(tally: _Tally, n_train: int, recipe: Recipe) -> list[str]:
 
 
 def _key(row: PairRow) -> Key:
-    prompt = tuple((message["role"], _normal(message["content"])) for message in row.prompt)
-    return prompt, _normal(row.chosen), _normal(row.rejected)
+    prompt = tuple((message["role"], _said(message)) for message in row.prompt)
+    return prompt, _said(row.chosen_message), _said(row.rejected_message)
+
+
+def _said(message: Message) -> str:
+    calls = [call.get("function", call) for call in message.get("tool_calls") or []]
+    text = _normal(message["content"])
+    # Ids differ from one drawing to the next, and say nothing.
+    return text + json.dumps(calls, sort_keys=True) if calls else text
 
 
 def _normal(text: str) -> str:

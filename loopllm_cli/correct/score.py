@@ -76,8 +76,10 @@ def score_pairs(model: Any, tokenizer: Any, rows: Sequence[PairRow]) -> PairScor
         tokenizer: of the same model.
         rows: the pairs, in any order; results keep it.
     """
-    encoded = [encode_answer(tokenizer, row.prompt, row.chosen) for row in rows]
-    encoded += [encode_answer(tokenizer, row.prompt, row.rejected) for row in rows]
+    encoded = [encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools) for row in rows]
+    encoded += [
+        encode_answer(tokenizer, row.prompt, row.rejected_message, row.tools) for row in rows
+    ]
     on = _sums(model, encoded)
     with adapter_off(model):
         off = _sums(model, encoded)
@@ -95,10 +97,7 @@ def kl_per_token(
         tokenizer: of the same model.
         conversations: each ends in the assistant's answer, whose tokens are measured.
     """
-    encoded = [
-        encode_answer(tokenizer, messages[:-1], str(messages[-1]["content"]))
-        for messages in conversations
-    ]
+    encoded = [encode_answer(tokenizer, messages[:-1], messages[-1]) for messages in conversations]
     return kl_of_encoded(model, encoded)
 
 
@@ -116,16 +115,24 @@ def kl_of_encoded(model: Any, encoded: Sequence[EncodedAnswer]) -> KlPerToken:
     return KlPerToken(means, counts)
 
 
-def adapter_effect(model: Any, tokenizer: Any, conversations: Sequence[Sequence[Message]]) -> float:
+def adapter_effect(
+    model: Any,
+    tokenizer: Any,
+    conversations: Sequence[Sequence[Message]],
+    tools: Sequence[Sequence[Message]] = (),
+) -> float:
     """Return the largest change of any first-token logit that the adapter makes.
 
     Zero means that the adapter is inert: its weights were never trained, or are not in use.
+
+    Args:
+        tools: of each conversation the definitions that it was served with; none, if empty.
     """
     import torch
 
     largest = 0.0
-    for messages in conversations:
-        ids = torch.tensor([encode_prompt(tokenizer, messages)], device=model.device)
+    for messages, offered in zip(conversations, tools or [()] * len(conversations), strict=True):
+        ids = torch.tensor([encode_prompt(tokenizer, messages, offered)], device=model.device)
         with torch.no_grad():
             on = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits
             with adapter_off(model):

@@ -27,7 +27,7 @@ from loopllm_cli.correct.partial import (
 from loopllm_cli.correct.preflight import CheckedPairs, check_pairs
 from loopllm_cli.correct.quiet import quiet
 from loopllm_cli.correct.request import Progress, TrainRequest
-from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
+from loopllm_cli.correct.score import adapter_effect, kl_of_encoded, score_pairs
 from loopllm_cli.correct.trainer import (
     TrainingSet,
     build_training_set,
@@ -151,8 +151,9 @@ def _train(run: _Run, place: Workplace, trainer: Any, rows: TrainingSet, tokeniz
 def _measure(
     run: _Run, model: Any, tokenizer: Any, checked: CheckedPairs, rows: TrainingSet
 ) -> None:
-    prompts = [row.prompt for row in checked.train[:MAX_EFFECT_PROMPTS]]
-    run.metrics["adapter_effect"] = adapter_effect(model, tokenizer, prompts)
+    first = checked.train[:MAX_EFFECT_PROMPTS]
+    prompts, tools = [row.prompt for row in first], [row.tools for row in first]
+    run.metrics["adapter_effect"] = adapter_effect(model, tokenizer, prompts, tools)
     if run.metrics["adapter_effect"] == 0.0:
         run.notes.append("the adapter changes nothing: its weights are still what they started as")
     train = score_pairs(model, tokenizer, checked.train[:MAX_MEASURED])
@@ -163,8 +164,8 @@ def _measure(
         run.metrics["test_accuracy"] = test.accuracy
         run.metrics["test_accuracy_before"] = test.base_accuracy
     if rows.guard:
-        liked = [[*row.prompt, {"role": "assistant", "content": row.chosen}] for row in rows.guard]
-        run.metrics["retention_kl"] = kl_per_token(model, tokenizer, liked).mean
+        liked = encode_rows(tokenizer, rows.guard)
+        run.metrics["retention_kl"] = kl_of_encoded(model, liked).mean
 
 
 def _facts(run: _Run, checked: CheckedPairs, rows: TrainingSet, trainer: Any) -> CardFacts:

@@ -84,7 +84,26 @@ def save_every(n_steps: int, recipe: Recipe) -> int:
 
 def encode_rows(tokenizer: Any, rows: Sequence[PairRow]) -> list[EncodedAnswer]:
     """Encode the chosen answers of some rows."""
-    return [encode_answer(tokenizer, row.prompt, row.chosen) for row in rows]
+    return [encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools) for row in rows]
+
+
+def to_dataset(rows: Sequence[PairRow]) -> Any:
+    """Return rows as TRL trains on them.
+
+    Messages with tool calls differ in their keys. As plain Arrow they would all get each other's,
+    filled with None, and templates that ask whether a message has `tool_calls` would find some; as
+    JSON they stay as they are.
+
+    Source: TRL 1.16, `trl.trainer.utils.remove_none_values`.
+    """
+    from datasets import Dataset, Features, Json, List, Value
+
+    found = [row.as_trl() for row in rows]
+    if not any(row.has_tools for row in rows):
+        return Dataset.from_list(found)
+    sides = ("prompt", "chosen", "rejected")
+    features = Features({**{side: List(Json()) for side in sides}, "tools": Value("string")})
+    return Dataset.from_list([{"tools": None, **row} for row in found], features=features)
 
 
 def make_trainer(
@@ -97,7 +116,6 @@ def make_trainer(
 
     Source: TRL documentation, "DPO Trainer" and "PEFT integration".
     """
-    from datasets import Dataset
     from transformers import PrinterCallback
     from trl import DPOTrainer
 
@@ -106,7 +124,7 @@ def make_trainer(
         trainer = DPOTrainer(
             model=model,
             args=_arguments(recipe, folder, model, save_every(n_steps, recipe)),
-            train_dataset=Dataset.from_list([row.as_trl() for row in rows]),
+            train_dataset=to_dataset(rows),
             processing_class=tokenizer,
             peft_config=_lora(recipe),
         )

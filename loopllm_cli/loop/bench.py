@@ -45,12 +45,16 @@ class Bench:
     def checks(self, pairs: Path, untouched: list[Prompt], answers: list[str]) -> tuple[Check, ...]:
         """Check effect, held-out preference, and the distance on untouched traffic."""
         from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
+        from loopllm_cli.correct.tool_rendering import shows_tools
 
         self._say("scoring held-out pairs")
-        rows = _held_out(pairs)
+        rows = [row for row in _held_out(pairs) if shows_tools(row, self._tokenizer)]
         scores = score_pairs(self._model, self._tokenizer, rows)
-        conversations = [list(row.prompt) for row in rows] or [list(p.messages) for p in untouched]
-        effect = adapter_effect(self._model, self._tokenizer, conversations[:32])
+        asked = [(list(row.prompt), row.tools) for row in rows]
+        asked = (asked or [(list(p.messages), ()) for p in untouched])[:32]
+        effect = adapter_effect(
+            self._model, self._tokenizer, [chat for chat, _ in asked], [tools for _, tools in asked]
+        )
         found = [
             checks.check_effect(effect),
             checks.check_preference(scores.margin, (scores.base_accuracy, scores.accuracy)),
@@ -77,13 +81,7 @@ def _to_be_kept(prompts: list[Prompt], answers: list[str]) -> list[tuple[Prompt,
 
 
 def _held_out(pairs: Path) -> list[PairRow]:
-    from loopllm_cli.correct.pair_rows import PairRow, answer_text, prompt_messages, read_pairs
+    from loopllm_cli.correct.pair_rows import read_pairs, to_row
 
-    return [
-        PairRow(
-            prompt_messages(row["prompt"]) or (),
-            answer_text(row["chosen"]) or "",
-            answer_text(row["rejected"]) or "",
-        )
-        for row in read_pairs(pairs).test
-    ]
+    rows = (to_row(row) for row in read_pairs(pairs).test)
+    return [row for row in rows if row is not None]

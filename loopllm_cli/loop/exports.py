@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
-from loopllm_cli.errors import AlreadyExists, UsageError
+from loopllm_cli.errors import AlreadyExists, BadPairs, UsageError
 from loopllm_cli.model import ExportSummary
 from loopllm_cli.pairs.exports import load_targets
 from loopllm_cli.pairs.exports.target import Part, Row, Target, Writing
 from loopllm_cli.pairs.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.stored_rows import iter_rows
 from loopllm_cli.store.project import Project
 
 SPLITS = ("train", "test", "all")
 _FILES = {"train": "train", "test": "test", "unpaired": "unpaired"}
-_SIDES = ("prompt", "chosen", "rejected", "completion")
 _MARK = "export.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What to export: to which tool, from which dataset (the newest, if None), and where to."""
+    """What to export: to which tool, from which dataset (the newest, if None), and where to.
+
+    With `suggest`, people who are to judge the pairs are shown what the votes say.
+    """
 
     target: str
     pairs: Path | None = None
     out: Path | None = None
     split: str = "train"
+    suggest: bool = False
 
 
 def export_pairs(project: Project, request: ExportRequest) -> ExportSummary:
@@ -53,24 +55,24 @@ def export_pairs(project: Project, request: ExportRequest) -> ExportSummary:
         raise UsageError(f"no split {request.split!r}", f"use one of {', '.join(SPLITS)}")
     stored = StoredPairs(request.pairs or latest_pairs(project))
     digest = str(stored.card.get("content_hash", ""))[:12] or "unknown"
-    out = request.out or project.folder("exports") / digest / target.name
+    out = (request.out or project.folder("exports") / digest / target.name).absolute()
     _refuse_foreign(out)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    writing = Writing(part)
+    writing = Writing(part, request.suggest)
     target.write(writing, list(_parts(stored, target, request.split)))
     # By it, what is to be forgotten is found here too.
     shutil.copyfile(stored.folder / "provenance.parquet", part / "provenance.parquet")
-    writing.text(_MARK, json.dumps({"target": target.name, "content_hash": digest}) + "\n")
+    writing.json(_MARK, {"target": target.name, "content_hash": digest, "split": request.split})
     shutil.rmtree(out, ignore_errors=True)
     part.replace(out)
     return ExportSummary(
         target=target.name,
         reader=target.reader,
-        path=str(out),
-        pairs=str(stored.folder),
-        n_rows=dict(writing.n_rows),
+        path=project.shown(out),
+        pairs=project.shown(stored.folder),
+        n_rows={name: n for name, n in writing.n_rows.items() if n},
         skipped=dict(writing.skipped.most_common()),
     )
 
@@ -89,32 +91,19 @@ def _rows(folder: Path, split: str) -> Iterator[Row]:
     if not path.is_file():
         return
     origins = _origins(folder, split)
-    for batch in pq.ParquetFile(path).iter_batches(1_024):
-        for row in batch.to_pylist():
-            plain = {name: _decoded(name, value) for name, value in row.items()}
-            kept = {name: value for name, value in plain.items() if value is not None}
-            yield {**kept, "origin": next(origins)}
+    for row in iter_rows(path):
+        origin = next(origins, None)
+        if origin is None:
+            raise BadPairs(
+                f"{folder}: data and provenance do not fit", "make it anew: loopllm pairs"
+            )
+        kept = {name: value for name, value in row.items() if value is not None}
+        yield {**kept, "origin": origin}
 
 
 def _origins(folder: Path, split: str) -> Iterator[Row]:
     for batch in pq.ParquetFile(folder / "provenance.parquet").iter_batches(4_096):
         yield from (row for row in batch.to_pylist() if row["split"] == split)
-
-
-def _decoded(name: str, value: Any) -> Any:
-    if name == "tools":
-        return json.loads(value) if isinstance(value, str) else value
-    if name not in _SIDES:
-        return value
-    return [_message(message) for message in value]
-
-
-def _message(message: Row) -> Row:
-    kept = {name: value for name, value in message.items() if value is not None}
-    if "tool_calls" in kept:
-        calls = kept["tool_calls"]
-        kept["tool_calls"] = [json.loads(c) if isinstance(c, str) else c for c in calls]
-    return kept
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -123,7 +112,8 @@ def _refuse_foreign(out: Path) -> None:
     Raises:
         AlreadyExists: it is something else.
     """
-    if out.exists() and not (out / _MARK).is_file():
+    empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not empty and not (out / _MARK).is_file():
         raise AlreadyExists(
             f"{out} is there and no export of loopllm", "choose another place with --out"
         )

@@ -13,7 +13,7 @@ from loopllm_cli.errors import AlreadyExists, LoopllmError, NoFeedback
 from loopllm_cli.loop.audit import audit_built, insist
 from loopllm_cli.loop.records import latest_drift_run, read_drift_run
 from loopllm_cli.loop.repairs import RepairRequest, find_repairs
-from loopllm_cli.loop.settled import unchanged_answers
+from loopllm_cli.loop.settled import settled_answers
 from loopllm_cli.model import DriftResult, PairsSummary, Window
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
 from loopllm_cli.pairs.dataset import content_hash, write_dataset
@@ -161,7 +161,7 @@ def _untouched(
     def keeps(answer: Answer) -> bool:
         return answer.interaction_id in inside and answer.segment not in drifted
 
-    return Untouched(keeps, unchanged_answers(project, (run, baseline), evidence))
+    return Untouched(keeps, settled_answers(project, (run, baseline), evidence), inside)
 
 
 def _segments_of(answers: Sequence[Answer], baseline: Baseline) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -90,11 +91,11 @@ def judge_window(
     counted = np.array(
         [[name in _of(failing, label) for name in names] for label in labels], dtype=bool
     ).reshape(len(labels), len(names))
-    n_bad, n_known = (bad & counted).sum(axis=1), (known & counted).sum(axis=1)
-    opinions = np.nan_to_num(batch.numbers("polarity"))
+    opinions = np.sign(np.nan_to_num(batch.numbers("polarity")))
+    told = zip(bad & counted, (known & counted).sum(axis=1), opinions, strict=True)
     return [
-        Judged(answer, int(b), int(k), int(np.sign(o)))
-        for answer, b, k, o in zip(to_answers(table, labels), n_bad, n_known, opinions, strict=True)
+        Judged(answer, tuple(compress(names, b)), int(k), int(o))
+        for answer, (b, k, o) in zip(to_answers(table, labels), told, strict=True)
     ]
 
 

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-import numpy as np
-import numpy.typing as npt
-
-from loopllm_cli.config import Config
+from loopllm_cli.config import Config, PairsConfig
 from loopllm_cli.errors import ConfigError
-from loopllm_cli.loop.comparable import configured_signals
 from loopllm_cli.loop.drawn import Drawn, SampleRequest, draw_answers
+from loopllm_cli.loop.drawn_scores import Scores, failing_rankers, named_rankers, score_answers
 from loopllm_cli.loop.judge import judge_scores
-from loopllm_cli.loop.judged_rows import RIGHT, Failing, sides_of
-from loopllm_cli.pairs.answer_columns import PLAIN
+from loopllm_cli.loop.judged_rows import Failing
+from loopllm_cli.pairs.answer_texts import PLAIN
 from loopllm_cli.pairs.candidates import Candidate
 from loopllm_cli.pairs.chat import to_messages
 from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.judges import family_of
 from loopllm_cli.pairs.ranking import JUDGED, SAMPLED, Scored, pair_extremes
 from loopllm_cli.pairs.replay import Judged
 from loopllm_cli.signals.batch import RowBatch
-from loopllm_cli.signals.catalogue import compute_signals
-from loopllm_cli.signals.registry import Signal
 from loopllm_cli.store.project import Project
 from loopllm_cli.verify.prompts import Prompt, to_rows
 
-FloatArray = npt.NDArray[np.float64]
-EVERYWHERE: frozenset[str] = frozenset()
+JUDGE = "judge"
+"""What a pair names among its signals where a judge program told the sides apart."""
+
+Group = list[Scored]
 
 
 @dataclass(frozen=True)
@@ -48,76 +47,98 @@ def sampled_candidates(
     """Draw answers to the drifted segments' prompts and pair the best with the worst of each.
 
     A known right answer decides; else a judge, where one is configured and allowed; else the
-    share of the ranking signals that are on their good side.
+    mean of the ranking signals.
 
     Raises:
-        ConfigError: `rank_by` names no signal, or a judge is configured but not allowed.
-        ModelNotFound: there is no such model.
+        ConfigError: `rank_by` names no signal that ranks, or the judge may not be heard.
+        ModelUnusable: it cannot be loaded.
     """
-    rankers = _rankers(project, config, request, drifted.failing)
-    asked = prompts_to_ask(drifted.rows, config.pairs.sample_prompts)
+    settings = config.pairs
+    _refuse_judge(settings, request.model)
+    by_drift = failing_rankers(drifted.failing)
+    rankers = named_rankers(project, config, request.rank_by) if request.rank_by else by_drift
+    asked = prompts_to_ask(drifted.rows, settings.sample_prompts)
     drawn = draw_answers(project, config, request, asked, on_progress)
     answers = [
         _as_answer(row, request.model, one, n)
         for row, group in zip(asked, drawn, strict=True)
         for n, one in enumerate(group)
     ]
-    batch = _batch(asked, drawn)
-    scores, rule = _signal_scores(batch, rankers, answers), SAMPLED
-    margin = config.pairs.min_sample_margin
-    if config.pairs.judge:
-        on_progress(f"asking the judge about {len(answers)} answers")
-        judged = judge_scores(config.pairs, answers)
-        known = np.isfinite(scores) & np.array([a.reference_answer is not None for a in answers])
-        scores, rule = np.where(known, scores, judged), JUDGED
-        margin = config.pairs.min_judge_margin
-    scored = [Scored(a, float(s)) for a, s in zip(answers, scores, strict=True)]
-    ends = np.cumsum([len(group) for group in drawn]).tolist()
-    groups = [scored[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return list(pair_extremes(groups, margin, rule))
+    sizes, segments = [len(group) for group in drawn], [answer.segment for answer in answers]
+    scores = score_answers(_batch(asked, drawn), rankers, segments, sizes)
+    for name, why in scores.failures.items():
+        on_progress(f"signal {name} ranks nothing: {why}")
+    known, judged = _groups(answers, scores, sizes)
+    if settings.judge and judged:
+        by_judge = _judged(settings, judged, on_progress)
+        found = list(pair_extremes(by_judge, settings.min_judge_margin, JUDGED))
+    else:
+        found = list(pair_extremes(judged, settings.min_sample_margin, SAMPLED))
+    found += pair_extremes(known, settings.min_sample_margin, SAMPLED)
+    on_progress(f"{len(found)} of {len(asked)} prompts have a clearly better and worse answer")
+    return found
+
+
+def _refuse_judge(settings: PairsConfig, model: str) -> None:
+    if not settings.judge:
+        return
+    if not settings.allow_judge:
+        raise ConfigError(
+            "[pairs] judge is set, but judges are not heard", "add --allow-judge, or unset it"
+        )
+    family = family_of(settings.judge_model)
+    if family is not None and family == family_of(model):
+        raise ConfigError(
+            f"the judge {settings.judge_model!r} is of the family of the model that it would judge",
+            "models favour their relatives: take another judge",
+        )
+
+
+def _groups(
+    answers: Sequence[Answer], scores: Scores, sizes: Sequence[int]
+) -> tuple[list[Group], list[Group]]:
+    """Gather the answers to each prompt: those with a known right answer, and the others."""
+    scored = [
+        Scored(answer, float(value), bad)
+        for answer, value, bad in zip(answers, scores.values, scores.bad, strict=True)
+    ]
+    groups: tuple[list[Group], list[Group]] = [], []
+    for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
+        place = slice(start, start + size)
+        groups[0 if scores.is_known[place].all() else 1].append(scored[place])
+    return groups
+
+
+def _judged(
+    settings: PairsConfig, groups: Sequence[Group], on_progress: Callable[[str], None]
+) -> list[Group]:
+    """Let a judge score the answers."""
+    answers = [one.answer for group in groups for one in group]
+    on_progress(f"asking the judge about {len(answers)} answers")
+    said = iter(judge_scores(settings, answers).tolist())
+    return [
+        [
+            Scored(one.answer, score, (JUDGE,) if score < 0.5 else ())
+            for one, score in zip(group, said, strict=False)
+        ]
+        for group in groups
+    ]
 
 
 def prompts_to_ask(rows: Sequence[Judged], limit: int) -> list[Answer]:
     """Choose distinct contexts of plain text: disliked answers first, then bad ones, the rest."""
-    order = sorted(range(len(rows)), key=lambda i: (rows[i].opinion >= 0, rows[i].bad == 0, i))
+    order = sorted(range(len(rows)), key=lambda i: (rows[i].opinion >= 0, not rows[i].bad, i))
     chosen: dict[str, Answer] = {}
     for i in order:
+        if len(chosen) >= limit:
+            break
         answer = rows[i].answer
         messages = to_messages(answer.input_messages) or ()
         plain = bool(messages) and all(set(m) == {"role", "content"} for m in messages)
         usable = plain and not answer.has_tools and answer.content_state == "full"
         if usable and answer.context_hash and answer.context_hash not in chosen:
             chosen[answer.context_hash] = answer
-        if len(chosen) >= limit:
-            break
     return list(chosen.values())
-
-
-def _rankers(
-    project: Project, config: Config, request: SampleRequest, failing: Failing
-) -> dict[str, tuple[Signal, frozenset[str]]]:
-    """Return the signals that rank, each with the segments where it counts."""
-    if config.pairs.judge and not config.pairs.allow_judge:
-        raise ConfigError(
-            "[pairs] judge is set, but judges are not heard", "add --allow-judge, or unset it"
-        )
-    if not request.rank_by:
-        places: dict[str, frozenset[str]] = {
-            name: frozenset(k for k, names in failing.by_segment.items() if name in names)
-            for name in failing.signals
-        }
-        return {name: (failing.signals[name], places[name]) for name in failing.signals}
-    known = configured_signals(project, config)
-    unknown = [name for name in request.rank_by if name not in known]
-    if unknown:
-        raise ConfigError(
-            f"--rank-by names no signal: {', '.join(unknown)}",
-            "see docs/signals.md, or the [signals.NAME] tables of the configuration",
-        )
-    ranked = {name: (known[name], EVERYWHERE) for name in request.rank_by}
-    if RIGHT in known:
-        ranked.setdefault(RIGHT, (known[RIGHT], EVERYWHERE))
-    return ranked
 
 
 def _batch(asked: Sequence[Answer], drawn: Sequence[Drawn]) -> RowBatch:
@@ -139,31 +160,6 @@ def _batch(asked: Sequence[Answer], drawn: Sequence[Drawn]) -> RowBatch:
             texts.append(text)
             ends.append(end)
     return RowBatch(to_rows(prompts, texts, ends))
-
-
-def _signal_scores(
-    batch: RowBatch,
-    rankers: dict[str, tuple[Signal, frozenset[str]]],
-    answers: Sequence[Answer],
-) -> FloatArray:
-    """Return each answer's share of good signals; a known right or wrong answer decides alone."""
-    signals = {name: signal for name, (signal, _) in rankers.items()}
-    values, _ = compute_signals(batch, signals)
-    bad, known = sides_of(values, list(signals.values()))
-    counts = np.array(
-        [
-            [not places or answer.segment in places for _, places in rankers.values()]
-            for answer in answers
-        ],
-        dtype=bool,
-    ).reshape(known.shape)
-    n = (known & counts).sum(axis=1)
-    good = (known & counts & ~bad).sum(axis=1)
-    scores: FloatArray = np.divide(good, n, out=np.full(len(answers), np.nan), where=n > 0)
-    if RIGHT in signals:
-        at = list(signals).index(RIGHT)
-        scores = np.where(known[:, at], (~bad[:, at]).astype(float), scores)
-    return scores
 
 
 def _as_answer(row: Answer, model: str, drawn: tuple[str, str], n: int) -> Answer:

@@ -1,61 +1,96 @@
-"""Answers that have not changed since the baseline, on traffic that did not drift.
+"""Answers that are surely still good, on traffic that did not drift.
 
-The same context, answered in the same words then and now: whatever else a correction changes, not
-this. Found by hashes in the store, so that no window has to be read whole.
+The same context, answered in the same words then and now, or an answer that is known to be right:
+whatever else a correction changes, not this. Found in the store, so that no window has to be read
+whole.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from zlib import crc32
 
 from loopllm_cli.loop.judged_rows import to_answers
 from loopllm_cli.model import DriftResult
 from loopllm_cli.pairs.evidence import Answer, Evidence
 from loopllm_cli.pairs.untouched import Settled
 from loopllm_cli.profiles.baseline import Baseline
+from loopllm_cli.signals.answers import is_right
 from loopllm_cli.signals.batch import RowBatch
+from loopllm_cli.signals.refusals import is_refusal
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import where_clause
 
 UNCHANGED = "same answer as in the baseline"
+RIGHT = "known to be right"
 # Five times what is retained by default: the split and the guards refuse some of them.
 _MOST = 2_000
 _PER_CONTEXT = "row_number() OVER (PARTITION BY context_hash ORDER BY request_time, interaction_id)"
 
 
-def unchanged_answers(
+def settled_answers(
     project: Project,
     drift: tuple[DriftResult, Baseline],
     evidence: Evidence,
 ) -> list[Settled]:
-    """Return answers of the drift run's window that the baseline's window has in the same words.
+    """Return answers of the drift run's window that a correction must not change.
 
-    One per context, the first in time, of contexts in the order of their hash; none from a drifted
-    segment, and none that somebody disliked or corrected.
+    First those that the baseline's window has in the same words to the same context, then those
+    that are known to be right. One per context and reason, the first in time, of contexts in the
+    order of their hash; none from a drifted segment, and none that somebody disliked or corrected.
     """
+    return [*_of(project, drift, evidence, UNCHANGED), *_of(project, drift, evidence, RIGHT)]
+
+
+def _of(
+    project: Project, drift: tuple[DriftResult, Baseline], evidence: Evidence, why: str
+) -> Iterator[Settled]:
     run, baseline = drift
-    rows = tables.select(project.interactions, _sql(run, baseline))
+    sql = _right_sql(run) if why == RIGHT else _unchanged_sql(run, baseline)
+    rows = tables.select(project.interactions, sql)
     if rows is None or not rows.num_rows:
-        return []
+        return
     segments = baseline.segments
     labels = [segments.label(int(k)) for k in segments.assign(RowBatch(rows))]
     drifted = {segment.label for segment in run.segments}
-    return [
-        (answer, UNCHANGED)
-        for answer in to_answers(rows, labels)
-        if answer.segment not in drifted and not _is_disliked(answer, evidence)
-    ]
+    for answer in to_answers(rows, labels):
+        if answer.segment in drifted or _is_disliked(answer, evidence):
+            continue
+        if why == UNCHANGED or _is_right(answer):
+            yield answer, why
 
 
-def _sql(run: DriftResult, baseline: Baseline) -> str:
-    now, then = where_clause(run.asked_window), where_clause(baseline.window)
+def _unchanged_sql(run: DriftResult, baseline: Baseline) -> str:
+    then = where_clause(baseline.window)
     return (
-        f"SELECT * FROM (SELECT *, {_PER_CONTEXT} AS place FROM rows WHERE {now} "
-        "AND error_type IS NULL AND content_state = 'full' AND tool_definitions IS NULL) AS c "
+        f"SELECT * FROM ({_first_sql(run, 'TRUE')}) AS c "
         "JOIN (SELECT DISTINCT context_hash AS old_context, response_hash AS old_response "
         f"FROM rows WHERE {then}) AS b "
         "ON c.context_hash = b.old_context AND c.response_hash = b.old_response "
         f"WHERE place = 1 ORDER BY context_hash LIMIT {_MOST}"
     )
+
+
+def _right_sql(run: DriftResult) -> str:
+    first = _first_sql(run, "reference_answer IS NOT NULL")
+    return f"SELECT * FROM ({first}) AS c WHERE place = 1 ORDER BY context_hash LIMIT {_MOST}"
+
+
+def _first_sql(run: DriftResult, condition: str) -> str:
+    return (
+        f"SELECT *, {_PER_CONTEXT} AS place FROM rows WHERE {where_clause(run.asked_window)} "
+        "AND error_type IS NULL AND content_state = 'full' AND tool_definitions IS NULL "
+        f"AND {condition}"
+    )
+
+
+def _is_right(answer: Answer) -> bool:
+    wanted = (answer.reference_answer or "").strip()
+    # Every second one is left alone: `verify` asks them whether right answers were kept.
+    if not wanted or crc32((answer.context_hash or "").encode()) % 2 or is_refusal(answer.text):
+        return False
+    return is_right(answer.text, wanted, answer.prompt_text or "")
 
 
 def _is_disliked(answer: Answer, evidence: Evidence) -> bool:

@@ -18,7 +18,8 @@ class Pair:
     `tools` are the context's tool definitions, `chosen_calls` and `rejected_calls` the tool calls
     of the answers beside their text, all as JSON. `votes_against` is feedback that preferred the
     other side and was outvoted; `chosen_place` where the chosen answer stood among two that were
-    shown side by side (0 is first), None where nobody said.
+    shown side by side (0 is first), None where nobody said; `signals` are the names of those on
+    which the rejected side is bad and the chosen one is not, where signals told them apart.
     """
 
     pair_id: str
@@ -46,6 +47,7 @@ class Pair:
     rejected_calls: str | None = None
     votes_against: tuple[str, ...] = ()
     chosen_place: int | None = None
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

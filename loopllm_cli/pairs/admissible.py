@@ -8,15 +8,23 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+
+import numpy as np
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.agreement import Drop
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence import MINED, Answer, Evidence, Vote
 from loopllm_cli.pairs.guards import refuse_facts
 from loopllm_cli.pairs.judges import is_machine
 from loopllm_cli.pairs.rules.corrections import EDITED
+from loopllm_cli.pairs.screening import (
+    Columns,
+    hold_answers,
+    may_be_refused,
+    places_in_turn,
+)
 
 # Clocks of the program that takes votes and of the one that logs answers differ: Kerberos calls
 # five minutes an acceptable skew (RFC 4120, section 1.6 and its default).
@@ -63,17 +71,18 @@ class _Court:
     config: PairsConfig
     now: datetime | None
     edited: dict[str, datetime | None]
-    heard: Counter[str] = field(default_factory=Counter)
 
-    def reason(self, vote: Vote) -> str | None:
-        """Return why a vote is not heard, None if it is."""
+    def reason(self, vote: Vote, place: int) -> str | None:
+        """Return why a vote is not heard, None if it is.
+
+        Args:
+            place: how many votes the same person gave before.
+        """
         if is_machine(vote):
             if not self.config.allow_judge:
                 return "feedback of a judge model or a program"
-        elif vote.annotator_id and vote.kind != "implicit":
-            self.heard[vote.annotator_id] += 1
-            if self.heard[vote.annotator_id] > _VOTES_PER_PAIR * self.config.per_user:
-                return "over the cap of votes by one person"
+        elif place >= self.most:
+            return "over the cap of votes by one person"
         if vote.method == "time" and not vote.candidates:
             return "feedback linked to its answer by nothing but the time"
         answer = self.evidence.answers.get(vote.target or "")
@@ -83,6 +92,11 @@ class _Court:
             or self._unusable(vote, answer)
             or ("thumb about the service, not the answer" if is_beside(vote) else None)
         )
+
+    @property
+    def most(self) -> int:
+        """How many votes of one person are heard."""
+        return _VOTES_PER_PAIR * self.config.per_user
 
     def _untimely(self, vote: Vote, answer: Answer | None) -> str | None:
         given = vote.feedback_time
@@ -133,20 +147,53 @@ def admissible(
         The evidence with the votes that are heard, and the others by reason.
     """
     court = _Court(evidence, config, now, dict(_edits(evidence)))
+    columns = Columns.of(evidence) if now is None else None
+    if columns is not None:
+        return _stored(evidence, columns, court)
     heard: list[Vote] = []
     refused: dict[str, list[str]] = defaultdict(list)
+    given: Counter[str] = Counter()
     for vote in evidence.votes:
-        reason = court.reason(vote)
+        reason = court.reason(vote, _count(vote, given))
         if reason is None:
             heard.append(vote)
         else:
             refused[reason].append(vote.feedback_id)
-    if len(heard) == len(evidence.votes):
+    if not refused:
         return evidence, []
-    return (
-        Evidence(evidence.answers, tuple(heard)),
-        [(reason, tuple(names)) for reason, names in refused.items()],
-    )
+    return replace(evidence, votes=tuple(heard)), _drops(refused)
+
+
+def _stored(evidence: Evidence, columns: Columns, court: _Court) -> tuple[Evidence, list[Drop]]:
+    """Hear a store's votes, of which only those are made that may be refused."""
+    places = places_in_turn(columns)
+    looked = may_be_refused(columns, court.edited.keys(), (_CLOCK_SKEW, _LONGEST_WAIT))
+    looked |= places >= court.most
+    hold_answers(columns, looked)
+    refused: dict[str, list[str]] = defaultdict(list)
+    heard = np.ones(len(looked), bool)
+    (suspects,) = np.nonzero(looked)
+    made = columns.votes.made(columns.votes.rows[suspects])
+    for at, vote in zip(suspects.tolist(), made, strict=True):
+        reason = court.reason(vote, int(places[at]))
+        if reason is not None:
+            heard[at] = False
+            refused[reason].append(vote.feedback_id)
+    if not refused:
+        return evidence, []
+    return replace(evidence, votes=columns.votes.where(heard)), _drops(refused)
+
+
+def _drops(refused: dict[str, list[str]]) -> list[Drop]:
+    return [(reason, tuple(names)) for reason, names in refused.items()]
+
+
+def _count(vote: Vote, given: Counter[str]) -> int:
+    """Return how many votes the same person gave before, and count this one."""
+    if is_machine(vote) or not vote.annotator_id or vote.kind == MINED:
+        return 0
+    given[vote.annotator_id] += 1
+    return given[vote.annotator_id] - 1
 
 
 def _edits(evidence: Evidence) -> Iterator[tuple[str, datetime | None]]:

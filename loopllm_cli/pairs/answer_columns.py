@@ -1,19 +1,20 @@
-"""Answers as columns of facts; their texts are read from the store when they are asked for."""
+"""Answers as columns of facts, turned into answers when they are asked for."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopllm_cli.pairs.evidence import UNREAD, Answer
-from loopllm_cli.pairs.vote_columns import (
+from loopllm_cli.pairs.columns import (
     Column,
     Ints,
+    Mask,
     Moments,
     Numbers,
     Texts,
@@ -21,11 +22,12 @@ from loopllm_cli.pairs.vote_columns import (
     Words,
     times_of,
 )
+from loopllm_cli.pairs.evidence import UNREAD, Answer, AnswerTable, Place, Turn
+from loopllm_cli.pairs.guards import FINISHED
 from loopllm_cli.store import tables
 from loopllm_cli.store.arrays import arrow_mask, numpy_ints, numpy_mask, one_array
 from loopllm_cli.store.link_index import NEVER
 from loopllm_cli.store.locations import Location
-from loopllm_cli.store.memory import give_back
 
 _FACTS = (
     *("interaction_id", "context_hash", "prompt_hash", "content_state", "finish_reason"),
@@ -33,30 +35,46 @@ _FACTS = (
     *("request_time", "n_tool_calls", "turn_index", "previous_response_id", "source_format"),
     "redaction",
 )
-_TEXTS = ("input_messages", "output_messages", "response_text", "tool_definitions")
-_READ = (*_TEXTS, "reference_answer")
-_FIELDS = ("input_messages", "output_messages", "text", "tools", "reference_answer", "prompt_text")
+TEXT_FIELDS = (
+    "input_messages",
+    "output_messages",
+    "text",
+    "tools",
+    "reference_answer",
+    "prompt_text",
+)
 _MIN_BLOCK = 1 << 17
 _ROWS = 1 << 14
-# An answer of one text, as `ingest` writes it, and what is kept of it: the text stands in `text`.
-_START, _END = '[{"parts":[{"content":"', '","type":"text"}],"role":"assistant"}]'
-PLAIN = '[{"parts":[{"content":"","type":"text"}],"role":"assistant"}]'
-
-Segmenter = Callable[[Sequence[Answer]], Sequence[str | None]]
+_TALK = "conversation_id"
+_NO_ROWS = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
 
 
-class StoredAnswers(Mapping[str, Answer]):
-    """The answers of a store that matter to some vote, in order of time.
+@dataclass(frozen=True)
+class AnswerFacts:
+    """What can be asked of all answers at once, by row: times in microseconds, contexts by number.
 
-    All are made on the first look at any of them. After `keep`, only some are held, and the others
-    are made anew whenever they are looked at.
+    `is_usable` says whether nothing that is known without the texts speaks against an answer.
     """
 
-    def __init__(self, names: list[str], columns: dict[str, Column]) -> None:
+    times: Numbers
+    contexts: Numbers
+    is_usable: Mask
+
+
+class StoredAnswers(AnswerTable):
+    """The answers of a store that matter to some vote, in order of time.
+
+    They are made when they are looked at, many at a time by `hold`. After `keep`, only some are
+    held, and the others are made anew whenever they are looked at.
+    """
+
+    def __init__(self, names: list[str], columns: dict[str, Column], facts: AnswerFacts) -> None:
         self._names = names
         self._columns = columns
-        self._held: dict[str, Answer] | None = None
-        self._rows: dict[str, int] | None = None
+        self.facts = facts
+        self._held: dict[str, Answer] = {}
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._holds_more = True
 
     def __getitem__(self, name: str) -> Answer:
         found: Answer | None = self.get(name)
@@ -71,22 +89,54 @@ class StoredAnswers(Mapping[str, Answer]):
         return len(self._names)
 
     def __contains__(self, name: object) -> bool:
-        return name in (self._all() if self._rows is None else self._rows)
+        return name in self._rows
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an answer, or something else where there is none."""
-        found = self._all().get(name, default)
-        if found is default and self._rows is not None and name in self._rows:
-            return next(iter(self._made(np.array([self._rows[name]]))))
-        return found
+        found = self._held.get(name)
+        if found is not None or name not in self._rows:
+            return default if found is None else found
+        made = next(self._made(np.array([self._rows[name]])))
+        if self._holds_more:
+            self._held[name] = made
+        return made
 
-    def _all(self) -> dict[str, Answer]:
-        if self._held is None:
-            self._held = {}
-            for start in range(0, len(self._names), _ROWS):
-                rows = np.arange(start, min(start + _ROWS, len(self._names)))
-                self._held.update((made.interaction_id, made) for made in self._made(rows))
-        return self._held
+    def row_of(self, name: str) -> int:
+        """Return the row of an answer in the facts, -1 where there is none."""
+        return self._rows.get(name, -1)
+
+    def values(self) -> ValuesView[Answer]:
+        """Return all answers, made in one go."""
+        if self._holds_more:
+            self.hold(np.arange(len(self._names)))
+        return super().values()
+
+    def items(self) -> ItemsView[str, Answer]:
+        """Return all answers with their ids, made in one go."""
+        self.values()
+        return super().items()
+
+    def hold(self, rows: Numbers) -> None:
+        """Make some answers, which is far quicker for many together than for each alone."""
+        some = np.unique(rows)
+        if self._held:
+            some = some[[self._names[row] not in self._held for row in some.tolist()]]
+        self._held.update((answer.interaction_id, answer) for answer in self._blocks(some))
+
+    def some(self, names: Collection[str]) -> dict[str, Answer]:
+        """Return some of the answers, in their order."""
+        rows = sorted(row for row in map(self._rows.get, names) if row is not None)
+        if self._holds_more:
+            self.hold(np.array(rows, np.int64))
+        missing = [row for row in rows if self._names[row] not in self._held]
+        made = self._blocks(np.array(missing, np.int64))
+        new = {answer.interaction_id: answer for answer in made}
+        some = (self._names[row] for row in rows)
+        return {name: self._held.get(name) or new[name] for name in some}
+
+    def _blocks(self, rows: Numbers) -> Iterator[Answer]:
+        for start in range(0, len(rows), _ROWS):
+            yield from self._made(rows[start : start + _ROWS])
 
     def _made(self, rows: Numbers) -> Iterator[Answer]:
         taken = (self._columns[name].take(rows) for name in Answer.__dataclass_fields__)
@@ -94,93 +144,31 @@ class StoredAnswers(Mapping[str, Answer]):
 
     def keep(self, answers: Iterable[Answer]) -> None:
         """Let go of all answers but some."""
-        self._rows = {name: row for row, name in enumerate(self._names)}
+        self._holds_more = False
         self._held = {answer.interaction_id: answer for answer in answers}
 
+    def turns_of(self, talks: Collection[str]) -> dict[str, list[Turn]]:
+        """Return the turns of some conversations."""
+        found: dict[str, list[Turn]] = defaultdict(list)
+        for talk, *turn in self._within(talks, ("turn_index", "request_time")):
+            found[talk].append((turn[0], turn[1]))
+        return found
 
-class StoredTexts:
-    """The texts of a store's answers.
+    def attempts_at(self, places: Collection[Place]) -> list[Answer]:
+        """Return the answers to some contexts, each in some conversation."""
+        found = self._within({talk for talk, _ in places}, ("context_hash", "interaction_id"))
+        names = [name for talk, context, name in found if (talk, context) in places]
+        self.hold(np.array([self._rows[name] for name in names], np.int64))
+        return [self[name] for name in names]
 
-    Args:
-        segmenter: says in which segment an answer lies, once its texts are there.
-    """
-
-    def __init__(
-        self, place: Location, answers: StoredAnswers, segmenter: Segmenter | None = None
-    ) -> None:
-        self._place = place
-        self._answers = answers
-        self._segmenter = segmenter
-
-    def with_segments(self, segmenter: Segmenter) -> StoredTexts:
-        """Return the same texts, whose answers get their segments when they are read."""
-        return StoredTexts(self._place, self._answers, segmenter)
-
-    def keep(self, answers: Iterable[Answer]) -> None:
-        """Let go of all answers but some."""
-        self._answers.keep(answers)
-
-    def load(self, answers: Iterable[Answer]) -> None:
-        """Fill in the texts of some answers, in one pass over the store."""
-        wanted: dict[str, list[Answer]] = defaultdict(list)
-        seen: set[int] = set()
-        for answer in answers:
-            if answer.text is UNREAD and id(answer) not in seen:
-                seen.add(id(answer))
-                wanted[answer.interaction_id].append(answer)
-        if not wanted:
-            return
-        contexts: dict[str, str] = {}
-        columns = _READ if self._segmenter is None else (*_READ, "prompt_text")
-        sql = f"SELECT interaction_id, {', '.join(columns)} FROM rows"
-        for batch in tables.iter_select(self._place, sql):
-            if isinstance(batch, pa.RecordBatch) and batch.num_rows:
-                for name, texts in _hits(batch, columns, wanted):
-                    for answer in wanted[name]:
-                        _fill(answer, texts, contexts)
-        give_back()
-        if self._segmenter is not None:
-            self._set_segments([answer for group in wanted.values() for answer in group])
-
-    def _set_segments(self, answers: list[Answer]) -> None:
-        assert self._segmenter is not None
-        for start in range(0, len(answers), _ROWS):
-            some = answers[start : start + _ROWS]
-            for answer, segment in zip(some, self._segmenter(some), strict=True):
-                object.__setattr__(answer, "segment", segment)
-
-
-def _hits(
-    batch: pa.RecordBatch, names: Sequence[str], wanted: Mapping[str, Any]
-) -> Iterator[tuple[str, list[Any]]]:
-    columns = [batch.column(name) for name in names]
-    for place, name in enumerate(batch.column("interaction_id").to_pylist()):
-        if name in wanted:
-            yield name, [column[place].as_py() for column in columns]
-
-
-def _fill(answer: Answer, texts: list[Any], contexts: dict[str, str]) -> None:
-    """Put its texts into an answer, which is frozen otherwise: nobody has read one before."""
-    inputs, outputs, text, tools, reference, *prompt = texts
-    if inputs is not None:
-        # Answers to one context share its text.
-        inputs = contexts.setdefault(inputs, inputs)
-    if outputs is not None and is_plain_json(outputs):
-        outputs = PLAIN
-    values = (inputs, outputs, text or "", tools, reference, *prompt)
-    # The prompt apart stands in the messages too, and is read for its segment alone.
-    for field, value in zip(_FIELDS, values, strict=False):
-        object.__setattr__(answer, field, value)
-
-
-def is_plain_json(output: str) -> bool:
-    """Say of a stored answer, without parsing it, whether it is one text; never wrongly so."""
-    return (
-        output.startswith(_START)
-        and output.endswith(_END)
-        and output.count('"type":') == 1
-        and output.count('"parts":') == 1
-    )
+    def _within(self, talks: Collection[str], fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield fields of all answers in some conversations, behind the name of each."""
+        column = self._columns[_TALK]
+        if not talks or not isinstance(column, Texts):
+            return iter(())
+        wanted = pa.array(sorted(talks), column.column.type)
+        (rows,) = np.nonzero(numpy_mask(pc.is_in(column.column, value_set=wanted)))
+        return zip(*(self._columns[name].take(rows) for name in (_TALK, *fields)), strict=True)
 
 
 def read_answers(
@@ -201,13 +189,10 @@ def read_answers(
         for rows in blocks(place, sql, max(len(ids), len(talks)) // 4)
     ]
     if not kept:
-        return StoredAnswers([], {})
+        return StoredAnswers([], {}, AnswerFacts(*_NO_ROWS))
     table = pa.concat_tables(kept)
     keys = [("request_time", "ascending"), ("interaction_id", "ascending")]
     return _to_answers(table.take(pc.sort_indices(table, sort_keys=keys)), segment)
-
-
-_TALK = "conversation_id"
 
 
 def _is_in(rows: pa.Table, column: str, wanted: pa.Array) -> Any:
@@ -249,7 +234,7 @@ def _to_answers(rows: pa.Table, segment: str | None) -> StoredAnswers:
     names = rows.column("interaction_id").to_pylist()
     model = pc.coalesce(_filled(rows.column("response_model")), rows.column("request_model"))
     unread = Values((UNREAD,), np.zeros(len(names), np.int64))
-    facts: dict[str, Column] = {
+    words = {
         name: Words.read(rows.column(name))
         for name in (
             *("content_state", "finish_reason", "error_type", "user_id"),
@@ -257,8 +242,8 @@ def _to_answers(rows: pa.Table, segment: str | None) -> StoredAnswers:
         )
     }
     columns: dict[str, Column] = {
-        **facts,
-        **dict.fromkeys(_FIELDS, unread),
+        **words,
+        **dict.fromkeys(TEXT_FIELDS, unread),
         "interaction_id": Values(names),
         "model": Words.read(model),
         "has_tools": Values((False, True), numpy_mask(rows.column("has_tools")).astype(np.int64)),
@@ -271,7 +256,18 @@ def _to_answers(rows: pa.Table, segment: str | None) -> StoredAnswers:
             for name in ("context_hash", "prompt_hash", "conversation_id", "previous_response_id")
         },
     }
-    return StoredAnswers(names, columns)
+    return StoredAnswers(names, columns, _facts(rows, words))
+
+
+def _facts(rows: pa.Table, words: Mapping[str, Words]) -> AnswerFacts:
+    contexts = Words.read(rows.column("context_hash")).numbers
+    usable = (
+        (contexts >= 0)
+        & (words["error_type"].numbers < 0)
+        & words["content_state"].are(("full",))
+        & words["finish_reason"].are(FINISHED)
+    )
+    return AnswerFacts(times_of(rows.column("request_time")), contexts, usable)
 
 
 def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -25,6 +25,7 @@ from loopllm_cli.pairs.previews import Previews, about
 from loopllm_cli.pairs.retention import choose_retained
 from loopllm_cli.pairs.review import apply_reviews
 from loopllm_cli.pairs.rules import RULES
+from loopllm_cli.pairs.screening import set_aside
 from loopllm_cli.pairs.select import select_pairs
 from loopllm_cli.pairs.split import in_order, split_pairs
 from loopllm_cli.pairs.unpaired import build_unpaired
@@ -74,8 +75,8 @@ def build_pairs(
     """
     account = Account()
     heard = _heard(evidence, config, account)
-    previews = Previews.of(heard)
-    candidates = [*_candidates(heard, config, account), *extra]
+    previews = Previews.of(heard, untouched.among)
+    candidates = [*_candidates(_to_pair(heard, account), config, account), *extra]
     n_candidates = len(candidates)
     _load(heard, candidates, previews.first(config.max_unpaired))
     pairs = _guarded(candidates, config, account)
@@ -110,20 +111,24 @@ def _heard(evidence: Evidence, config: PairsConfig, account: Account) -> Evidenc
     """Leave out what may not be heard; join contexts where that is asked for."""
     heard, refused = admissible(evidence, config)
     account.leave_out(Stage.RULE, refused)
-    if refused:
-        # What is heard are objects; the evidence itself can do with columns.
-        heard = evidence.only({vote.feedback_id for vote in heard.votes})
     if config.join_contexts == "off":
         return heard
     evidence.load(evidence.answers.values())
     return join_contexts(heard, config)
 
 
+def _to_pair(heard: Evidence, account: Account) -> Evidence:
+    """Set aside what makes no pair whatever the rest says, before anything is made of it."""
+    left, aside = set_aside(heard)
+    account.leave_out(Stage.RULE, aside)
+    return left
+
+
 def _load(evidence: Evidence, candidates: Sequence[Candidate], names: Collection[str]) -> None:
     """Read the texts that will be needed, in one pass; let go of the answers that will not be."""
     sides = [side for c in candidates for side in (c.rejected, c.chosen) if side is not None]
     held = {side.interaction_id: side for side in sides if side.interaction_id in names}
-    held |= {name: evidence.answers[name] for name in names if name not in held}
+    held |= evidence.some([name for name in names if name not in held])
     # The others go with the candidates that hold them.
     evidence.keep(held.values())
     evidence.load([*sides, *held.values()])

@@ -16,7 +16,8 @@ class Candidate:
 
     `chosen` is None where the better text was never an answer of a model (a correction); then
     `chosen_text` is that text. Else `chosen_text` may be None, and the answer's own text counts:
-    rules look at facts, and texts are read of candidates only.
+    rules look at facts, and texts are read of candidates only. `signals` told the sides apart,
+    where no vote did.
     """
 
     rule: str
@@ -25,6 +26,7 @@ class Candidate:
     chosen_text: str | None
     votes: tuple[Vote, ...]
     margin: float = 1.0
+    signals: tuple[str, ...] = ()
 
     @property
     def better(self) -> str:

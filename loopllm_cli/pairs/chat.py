@@ -20,6 +20,9 @@ _SPEAKING = {"text", "tool_call", "tool_call_response"}
 Part = dict[str, Any]
 
 
+# Answers to one context share its text, and guards, pairs and splits ask for it in turn; what is
+# returned is never changed.
+@lru_cache(maxsize=64)
 def to_messages(messages_json: str | None) -> tuple[Message, ...] | None:
     """Turn stored messages into chat messages, tool calls and tool results included.
 
@@ -34,6 +37,10 @@ def to_messages(messages_json: str | None) -> tuple[Message, ...] | None:
     chat: list[Message] = []
     for message in _read(messages_json) or ():
         role = _ROLES.get(str(message.get("role")))
+        text = _only_text(message)
+        if role is not None and text is not None:
+            chat.append({"role": role, "content": text})
+            continue
         parts = _parts(message)
         if role is None or parts is None:
             return None
@@ -44,6 +51,7 @@ def to_messages(messages_json: str | None) -> tuple[Message, ...] | None:
     return tuple(chat) if chat else None
 
 
+@lru_cache(maxsize=64)
 def calls_of(output_json: str | None) -> str | None:
     """Return an answer's tool calls as JSON, None where it makes none."""
     messages = _read(output_json)
@@ -54,6 +62,7 @@ def calls_of(output_json: str | None) -> str | None:
     return json.dumps(calls, ensure_ascii=False) if calls else None
 
 
+@lru_cache(maxsize=64)
 def is_answer(output_json: str | None) -> bool:
     """Say whether an answer is one message of the assistant, of text and tool calls alone."""
     messages = _read(output_json)
@@ -90,6 +99,15 @@ def _parsed(messages_json: str) -> list[dict[str, Any]] | None:
         return None
     whole = isinstance(messages, list) and all(isinstance(m, dict) for m in messages)
     return messages if whole else None
+
+
+def _only_text(message: dict[str, Any]) -> str | None:
+    """Return what a message says that is one text, as most are; None of any other."""
+    parts = message.get("parts")
+    if not isinstance(parts, list) or len(parts) != 1 or not isinstance(parts[0], dict):
+        return None
+    text = parts[0].get("content")
+    return text if parts[0].get("type") == "text" and isinstance(text, str) else None
 
 
 def _parts(message: dict[str, Any]) -> list[Part] | None:

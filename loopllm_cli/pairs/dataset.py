@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import PairsSummary
@@ -31,7 +32,8 @@ Made by loopllm from users' feedback.
 - `load_dataset(FOLDER, "retention")`: `prompt` and `chosen`, good answers on traffic that must not
   change.
 - `load_dataset(FOLDER, "unpaired")`: `prompt`, `completion` and `label`, single judged answers for
-  KTO. Shuffle them: trainers take neighbours for independent.
+  KTO. Shuffle them: trainers take neighbours for independent. `weight` says how much one should
+  count beside a person's vote, which counts 1; trainers do not read it.
 
 A part without rows cannot be loaded. Where answers call tools, messages have `tool_calls`, and rows
 the context's `tools`.
@@ -44,14 +46,28 @@ the reasons in `dropped`; `dropped.parquet` names them, a row per piece of feedb
 
 
 def content_hash(built: BuiltPairs) -> str:
-    """Return a digest of everything that a training run can read; ids stand for their texts."""
-    parts = [
-        [pair.pair_id for pair in built.train],
-        [pair.pair_id for pair in built.heldout],
-        [[list(r.prompt), r.chosen, r.chosen_calls, r.tools] for r in built.retention],
-        [[one.example_id, one.label, one.weight] for one in built.unpaired],
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    """Return a digest of everything that a training run can read, in its order.
+
+    Not of ids: these are equal for texts that differ in white space alone.
+    """
+    digest = hashlib.sha256()
+    for split, pairs in (("train", built.train), ("test", built.heldout)):
+        for p in pairs:
+            calls = (p.chosen_calls, p.rejected_calls)
+            digest.update(_spelled([split, p.prompt, p.chosen, p.rejected, *calls, p.tools]))
+    for r in built.retention:
+        digest.update(_spelled(["retention", r.prompt, r.chosen, r.chosen_calls, r.tools]))
+    for u in built.unpaired:
+        said = (u.completion, u.completion_calls, u.label, u.weight)
+        digest.update(_spelled(["unpaired", u.prompt, *said, u.tools]))
+    return digest.hexdigest()
+
+
+def _spelled(row: list[Any]) -> bytes:
+    try:
+        return orjson.dumps(row)
+    except TypeError:  # arguments of calls may hold numbers of any size
+        return json.dumps(row).encode()
 
 
 def write_dataset(folder: Path, built: BuiltPairs, origin: dict[str, Any]) -> PairsSummary:

@@ -1,10 +1,12 @@
 """Rows of a dataset folder as Arrow: chat messages as TRL takes them, and where they come from.
 
-Tool definitions, and tool calls within messages, differ in their keys from tool to tool; they are
-Arrow's JSON type, which `datasets` decodes when it loads them. A dataset without tools has none of
-these columns.
+Tool definitions and messages with tool calls differ in their keys. In a dataset that
+has any, messages and `tools` are Arrow's JSON type, which `datasets` decodes when it loads them: as
+structs, every message would get the keys of all others, filled with None, and templates that ask
+whether a message has `tool_calls` would find some. A dataset without tools has plain messages.
 
-Source: TRL, "Dataset formats and types", https://huggingface.co/docs/trl/dataset_formats
+Source: TRL, "Dataset formats and types", https://huggingface.co/docs/trl/dataset_formats, and
+`trl.trainer.utils.remove_none_values`.
 """
 
 from __future__ import annotations
@@ -13,32 +15,24 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import Message, Pair, Retained, Unpaired
+from loopllm_cli.pairs.stored_rows import MESSAGES
+from loopllm_cli.pairs.tool_definitions import as_functions
 
 Row = dict[str, Any]
-Made = TypeVar("Made")
 
-_BLOCK = 8_192
+_BLOCK = 2_048
 _PLAIN = pa.struct([("role", pa.string()), ("content", pa.string())])
 _JSON = pa.json_()
-_WITH_TOOLS = pa.struct(
-    [
-        ("role", pa.string()),
-        ("content", pa.string()),
-        ("tool_calls", pa.list_(_JSON)),
-        ("tool_call_id", pa.string()),
-        ("name", pa.string()),
-    ]
-)
 _TEXTS = ("pair_id", "rule", "user_id", "chosen_user_id", "conversation_id")
 _MORE_TEXTS = ("chosen_conversation_id", "context_hash", "prompt_hash", "segment")
 _MODELS = ("chosen_model", "rejected_model")
-_LISTS = ("feedback_ids", "interaction_ids", "annotator_ids", "votes_against")
+_LISTS = ("feedback_ids", "interaction_ids", "annotator_ids", "votes_against", "signals")
 _NUMBERS = ("margin", "confidence", "weight")
 
 PROVENANCE = pa.schema(
@@ -46,6 +40,7 @@ PROVENANCE = pa.schema(
         *((name, pa.string()) for name in ("split", *_TEXTS, *_MORE_TEXTS, *_MODELS)),
         *((name, pa.list_(pa.string())) for name in _LISTS),
         *((name, pa.float64()) for name in _NUMBERS),
+        ("chosen_place", pa.int64()),
         ("feedback_time", pa.timestamp("us", tz="UTC")),
     ]
 )
@@ -142,32 +137,39 @@ def _answer(text: str, calls: str | None) -> Message:
 
 
 def _schema(sides: Iterable[str], tools: bool) -> pa.Schema:
-    chat = pa.list_(_WITH_TOOLS if tools else _PLAIN)
+    chat = pa.list_(_JSON if tools else _PLAIN)
     columns = [(side, chat) for side in sides]
     return pa.schema([*columns, ("tools", _JSON)] if tools else columns)
 
 
 def _write(path: Path, rows: Iterable[Row], schema: pa.Schema) -> None:
+    # Arrow builds no JSON values from Python's; it takes their texts and is told what they are.
+    built = pa.schema([(field.name, _spelled(field.type)) for field in schema])
     with pq.ParquetWriter(path, schema) as writer:
         for block in _blocks(rows, lambda row: _plain(row, schema)):
-            writer.write_table(pa.Table.from_pylist(block, schema=schema))
+            writer.write_table(pa.Table.from_pylist(block, schema=built).cast(schema))
+
+
+def _spelled(kind: pa.DataType) -> pa.DataType:
+    if kind == _JSON:
+        return pa.string()
+    return pa.list_(pa.string()) if kind == pa.list_(_JSON) else kind
 
 
 def _plain(row: Row, schema: pa.Schema) -> Row:
     """Write JSON values as the text that Arrow keeps."""
     kept: dict[str, Any] = {name: row.get(name) for name in schema.names}
     if "tools" in kept:
-        for name in ("prompt", "chosen", "rejected", "completion"):
+        functions = as_functions(kept["tools"])
+        kept["tools"] = None if functions is None else _as_json(functions)
+        for name in MESSAGES:
             if name in kept:
-                kept[name] = [_message(message) for message in kept[name]]
+                kept[name] = [_as_json(message) for message in kept[name]]
     return kept
 
 
-def _message(message: Message) -> Message:
-    calls = message.get("tool_calls")
-    if not calls:
-        return message
-    return {**message, "tool_calls": [json.dumps(call, ensure_ascii=False) for call in calls]}
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _blocks(rows: Iterable[Row], change: Callable[[Row], Row]) -> Iterator[list[Row]]:

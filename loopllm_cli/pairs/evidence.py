@@ -18,6 +18,7 @@ from loopllm_cli.store.project import Project
 # Newer logs call the system's messages the developer's; chat templates do not know that name.
 _ROLES = {r: r for r in ("system", "user", "assistant")} | {"developer": "system"}
 MINED = "implicit"
+MACHINES = frozenset(("LLM", "CODE"))
 REPLACED = "vote that the same person replaced by a later one"
 
 
@@ -123,6 +124,13 @@ class Vote:
         return self.score_value if self.kind == "implicit" else None
 
 
+Turn = tuple[int | None, datetime | None]
+"""Where an answer stands in its conversation, and when it was asked for."""
+
+Place = tuple[str, str]
+"""A conversation and a context in it: where the attempts at one answer stand."""
+
+
 class Texts(Protocol):
     """Where the texts of answers are read from."""
 
@@ -131,6 +139,22 @@ class Texts(Protocol):
 
     def keep(self, answers: Iterable[Answer]) -> None:
         """Let go of all answers but some; others are made again when they are asked for."""
+
+
+class AnswerTable(Mapping[str, Answer]):
+    """Answers that are made of columns when they are asked for."""
+
+    @abstractmethod
+    def some(self, names: Collection[str]) -> dict[str, Answer]:
+        """Return some of the answers, in their order."""
+
+    @abstractmethod
+    def turns_of(self, talks: Collection[str]) -> dict[str, list[Turn]]:
+        """Return the turns of some conversations."""
+
+    @abstractmethod
+    def attempts_at(self, places: Collection[Place]) -> list[Answer]:
+        """Return the answers to some contexts, each in some conversation."""
 
 
 class VoteTable(Sequence["Vote"]):
@@ -222,6 +246,29 @@ class Evidence:
         if isinstance(self.votes, VoteTable):
             return self.votes.on(targets)
         return tuple(vote for vote in self.votes if vote.target in targets)
+
+    def some(self, names: Collection[str]) -> dict[str, Answer]:
+        """Return some of the answers, in their order."""
+        if isinstance(self.answers, AnswerTable):
+            return self.answers.some(names)
+        return {name: answer for name, answer in self.answers.items() if name in names}
+
+    def turns_of(self, talks: Collection[str]) -> dict[str, list[Turn]]:
+        """Return the turns of some conversations."""
+        if isinstance(self.answers, AnswerTable):
+            return self.answers.turns_of(talks)
+        found: dict[str, list[Turn]] = defaultdict(list)
+        for answer in self.answers.values() if talks else ():
+            if answer.conversation_id is not None and answer.conversation_id in talks:
+                found[answer.conversation_id].append((answer.turn_index, answer.request_time))
+        return found
+
+    def attempts_at(self, places: Collection[Place]) -> list[Answer]:
+        """Return the answers to some contexts, each in some conversation."""
+        if isinstance(self.answers, AnswerTable):
+            return self.answers.attempts_at(places)
+        every = self.answers.values() if places else ()
+        return [a for a in every if (a.conversation_id, a.context_hash) in places]
 
     def only(self, feedback_ids: Collection[str]) -> Evidence:
         """Return the evidence with some of its votes."""

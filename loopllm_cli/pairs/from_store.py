@@ -7,13 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from loopllm_cli.pairs.answer_columns import (
-    Segmenter,
-    StoredAnswers,
-    StoredTexts,
-    conversations_of,
-    read_answers,
-)
+from loopllm_cli.pairs.answer_columns import StoredAnswers, conversations_of, read_answers
+from loopllm_cli.pairs.answer_texts import Segmenter, StoredTexts
 from loopllm_cli.pairs.evidence import Evidence
 from loopllm_cli.pairs.vote_columns import VOTE_COLUMNS, to_votes
 from loopllm_cli.store.arrays import arrow_ints
@@ -49,7 +44,9 @@ def read_evidence(project: Project, condition: str, segment_column: str | None =
     # An id of an answer is one text, wherever it stands.
     known = {name: name for name in answers}
     names = [known.get(name, name) for name in links.ids.to_pylist()]
-    return Evidence(answers, to_votes(votes, links, [*names, None]), StoredTexts(place, answers))
+    rows = np.fromiter((answers.row_of(name) for name in names), np.int64, len(names))
+    made = to_votes(votes, links, [*names, None], rows)
+    return Evidence(answers, made, StoredTexts(place, answers))
 
 
 def with_segments(evidence: Evidence, segmenter: Segmenter) -> Evidence:

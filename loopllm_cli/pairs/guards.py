@@ -178,6 +178,7 @@ def to_pair(candidate: Candidate) -> Pair:
         tools=rejected.tools,
         chosen_calls=chosen_calls,
         rejected_calls=rejected_calls,
+        signals=candidate.signals,
     )
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from loopllm_cli.model import Pair
 from loopllm_cli.pairs.agreement import Drop
 from loopllm_cli.pairs.chat import side_key
-from loopllm_cli.pairs.evidence import Evidence, Vote
+from loopllm_cli.pairs.evidence import MACHINES, Evidence, Vote
 
-MACHINES = frozenset(("LLM", "CODE"))
 JUDGED = "judge "
 """How the rules of judges begin, so that no pair of theirs passes for a person's."""
 

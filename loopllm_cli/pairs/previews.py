@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.screening import Columns, judged_answers
 
 # Two hundred are retained by default: the guards, the split and the window of the drifted traffic
 # may refuse 99 of 100 of these.
@@ -29,8 +31,16 @@ class Previews:
     judged: tuple[str, ...]
 
     @classmethod
-    def of(cls, evidence: Evidence) -> Previews:
-        """Look at all votes once, and at no text."""
+    def of(cls, evidence: Evidence, among: Collection[str] | None = None) -> Previews:
+        """Look at all votes once, and at no text.
+
+        Args:
+            among: the only answers that are retained however much they are liked, None for all.
+        """
+        columns = Columns.of(evidence)
+        if columns is not None:
+            judged, some = judged_answers(columns)
+            return cls(_first_liked(some, among), tuple(judged))
         last: dict[str, None] = {}
         liked: set[str] = set()
         for vote in evidence.votes:
@@ -42,7 +52,7 @@ class Previews:
             last[name] = None
             if vote.polarity == 1:
                 liked.add(name)
-        return cls(frozenset(sorted(liked, key=_rank)[:MOST_LIKED]), tuple(last))
+        return cls(_first_liked(liked, among), tuple(last))
 
     def first(self, wanted: int) -> Collection[str]:
         """Return the ids that are looked at first, where so many single answers are wanted."""
@@ -59,10 +69,16 @@ class Previews:
 
 def about(evidence: Evidence, names: Collection[str]) -> Evidence:
     """Return the evidence on some answers, with their texts."""
-    # Not by items: an answer that is not held would be made only to be left out.
-    answers = {name: evidence.answers[name] for name in evidence.answers if name in names}
+    answers = evidence.some(names)
     evidence.load(answers.values())
     return Evidence(answers, evidence.votes_on(names))
+
+
+def _first_liked(liked: Collection[str], among: Collection[str] | None) -> frozenset[str]:
+    some = liked if among is None else [name for name in liked if name in among]
+    if len(some) <= MOST_LIKED:
+        return frozenset(some)
+    return frozenset(nsmallest(MOST_LIKED, some, key=_rank))
 
 
 def _rank(name: str) -> bytes:

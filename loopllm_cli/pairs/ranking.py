@@ -22,10 +22,14 @@ SAMPLED, JUDGED = "sampled", "judge sampled"
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An answer and how good it is, 0 to 1; NaN where nothing tells."""
+    """An answer and how good it is, 0 to 1; NaN where nothing tells.
+
+    `bad` names what speaks against it.
+    """
 
     answer: Answer
     score: float
+    bad: tuple[str, ...] = ()
 
 
 def pair_extremes(
@@ -58,7 +62,8 @@ def pair_extremes(
         worst = min(known, key=lambda one: (one.score, *place(one)))
         margin = best.score - worst.score
         if margin >= min_margin and margin > 0:
-            yield Candidate(rule, worst.answer, best.answer, None, (), margin=margin)
+            told = tuple(name for name in worst.bad if name not in best.bad)
+            yield Candidate(rule, worst.answer, best.answer, None, (), margin, told)
 
 
 def _is_presentable(answer: Answer) -> bool:

@@ -29,19 +29,27 @@ Key = tuple[str, ...]
 class Judged:
     """A logged answer, and what the failing signals of its segment say of it.
 
-    `bad` counts the failing signals on their bad side, `known` those that could be measured;
+    `bad` names the failing signals on their bad side, `known` counts those that could be measured;
     `opinion` is +1 for one that people liked, -1 for one they disliked, 0 otherwise.
     """
 
     answer: Answer
-    bad: int
+    bad: tuple[str, ...]
     known: int
     opinion: int = 0
 
     @property
     def is_good(self) -> bool:
-        """Whether every failing signal that could be measured is on its good side."""
-        return self.known > 0 and self.bad == 0 and self.opinion >= 0
+        """Whether all failing signals that could be measured are good, and nobody disliked it."""
+        return self.known > 0 and not self.bad and self.opinion >= 0
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a failing signal is on its bad side, and nobody liked the answer.
+
+        Where a person and a signal contradict each other, it is not clear who is wrong.
+        """
+        return bool(self.bad) and self.opinion <= 0
 
 
 def replay(
@@ -61,7 +69,7 @@ def replay(
     seen: set[tuple[Key, str]] = set()
     for one in current:
         key = key_of(one.answer)
-        if not one.bad or key is None or (key, normalise(one.answer.text)) in seen:
+        if not one.is_degraded or key is None or (key, normalise(one.answer.text)) in seen:
             continue
         rule = REPLAY if key in earlier else RECOVERED
         chosen = earlier.get(key) or recovered.get(key)
@@ -70,9 +78,9 @@ def replay(
         seen.add((key, normalise(one.answer.text)))
         # Guards compare answers to one context; the key says that these two are one.
         better = replace(chosen, context_hash=one.answer.context_hash)
-        share = one.bad / one.known
+        share = len(one.bad) / one.known
         queues[one.answer.segment or ""].append(
-            Candidate(rule, one.answer, better, None, (), margin=share)
+            Candidate(rule, one.answer, better, None, (), share, one.bad)
         )
     yield from _in_turns(queues, limit)
 

@@ -8,6 +8,7 @@ models: docs/pairs-from-drift.md).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
@@ -41,7 +42,8 @@ def choose_retained(
     """
     train, heldout = split
     gate = _Gate(Seen(heldout), {_said(pair.context_hash, pair.rejected) for pair in train})
-    liked = _in_turns(_liked(evidence, untouched, gate))[: config.retention]
+    most = config.retention
+    liked = _in_turns(_liked(evidence, untouched, gate, most))[:most]
     wanted = min(config.retention, math.ceil(config.retention_share * len(train)))
     settled = _in_turns(
         _retained(answer, (), why) for answer, why in untouched.settled if gate.takes(answer)
@@ -49,11 +51,19 @@ def choose_retained(
     return liked + settled[: max(0, wanted - len(liked))]
 
 
-def _liked(evidence: Evidence, untouched: Untouched, gate: _Gate) -> Iterator[Retained]:
+def _liked(evidence: Evidence, untouched: Untouched, gate: _Gate, most: int) -> Iterator[Retained]:
+    """Yield liked answers, of each segment no more than can be used."""
+    found: Counter[str] = Counter()
     for answer in evidence.answers.values():
         votes = evidence.by_target.get(answer.interaction_id, [])
         said = {vote.polarity for vote in votes}
-        if 1 in said and -1 not in said and untouched.keeps(answer) and gate.takes(answer):
+        if 1 not in said or -1 in said or not untouched.keeps(answer):
+            continue
+        segment = answer.segment or ""
+        if found[segment] >= most:
+            gate.put_off(answer)
+        elif gate.takes(answer):
+            found[segment] += 1
             ups = tuple(vote.feedback_id for vote in votes if vote.polarity == 1)
             yield _retained(answer, ups, LIKED)
 
@@ -65,9 +75,19 @@ class _Gate:
         self._heldout = heldout
         self._worse = worse
         self._contexts: set[str] = set()
+        self._put_off: dict[str, list[Answer]] = {}
+
+    def put_off(self, answer: Answer) -> None:
+        """Look at an answer only if another one on its context comes, which it may stand before."""
+        self._put_off.setdefault(answer.context_hash or "", []).append(answer)
 
     def takes(self, answer: Answer) -> bool:
         """Take an answer, once per context, if nothing speaks against it."""
+        for earlier in self._put_off.pop(answer.context_hash or "", ()):
+            self._takes(earlier)
+        return self._takes(answer)
+
+    def _takes(self, answer: Answer) -> bool:
         context = answer.context_hash or ""
         if context in self._contexts or not answer.text.strip():
             return False

@@ -17,10 +17,13 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.errors import BadPairs, UsageError
 from loopllm_cli.model import Message, Pair
+from loopllm_cli.pairs.stored_rows import decoded
 from loopllm_cli.store.project import Project
 
 _FILES = {"train": "train", "test": "test"}
-_TUPLES = frozenset({"feedback_ids", "interaction_ids", "annotator_ids"})
+_TUPLES = frozenset(
+    {"feedback_ids", "interaction_ids", "annotator_ids", "votes_against", "signals"}
+)
 _SPLIT_COLUMNS = (
     *("user_id", "chosen_user_id", "conversation_id", "chosen_conversation_id", "prompt_hash"),
 )
@@ -114,7 +117,7 @@ class StoredPairs:
             raise BadPairs(
                 f"{self.folder}: data and provenance do not fit", "make it anew: loopllm pairs"
             )
-        return dict(table.slice(self._rows[place], 1).to_pylist()[0])
+        return decoded(table.slice(self._rows[place], 1).to_pylist()[0])
 
     @cached_property
     def _data(self) -> dict[str, pa.Table]:
@@ -167,8 +170,8 @@ def _read_card(folder: Path) -> dict[str, Any]:
 
 
 def _message(message: Message) -> Message:
-    """Write a message as role and readable text, its tool calls below."""
-    return {"role": str(message.get("role")), "content": _said(message)}
+    """Return a message with its role and content as texts, and everything else that it has."""
+    return {**message, "role": str(message.get("role")), "content": _said(message)}
 
 
 def _said(message: Any) -> str:

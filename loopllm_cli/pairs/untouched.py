@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from loopllm_cli.pairs.evidence import Answer
@@ -16,8 +16,10 @@ class Untouched:
     """What a correction must leave alone; without a drift run, whatever people like.
 
     `keeps` says whether an answer stands for traffic that must not change, so that it is retained
-    if people liked it; `settled` are answers on such traffic that are good for another reason.
+    if people liked it; `among` are the only answers of which it may say so, None for all; `settled`
+    are answers on such traffic that are good for another reason.
     """
 
     keeps: Callable[[Answer], bool] = lambda _: True
     settled: Sequence[Settled] = ()
+    among: Collection[str] | None = None

@@ -2,131 +2,39 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import repeat
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from loopllm_cli.pairs.evidence import MINED, Vote, VoteTable
-from loopllm_cli.store.arrays import arrow_ints, numpy_floats, numpy_ints, numpy_mask
+from loopllm_cli.pairs.columns import (
+    Column,
+    Floats,
+    Ints,
+    Mask,
+    Moments,
+    Numbers,
+    Texts,
+    Values,
+    Words,
+    times_of,
+)
+from loopllm_cli.pairs.evidence import MACHINES, MINED, Vote, VoteTable
+from loopllm_cli.store.arrays import numpy_floats, numpy_ints, numpy_mask
 from loopllm_cli.store.link_attempts import METHODS
 from loopllm_cli.store.link_index import NEVER
 from loopllm_cli.store.linking import Links
 
-Numbers = npt.NDArray[np.signedinteger[Any]]
 VOTE_COLUMNS = (
     *("feedback_id", "kind", "polarity", "score_value", "scale_min", "scale_max", "text"),
     *("annotator_id", "annotator_kind", "annotator_role", "feedback_time", "candidate_ids"),
     *("winner_id", "tie", "name", "explanation", "source_format", "score_label"),
 )
 _BLOCK = 1 << 14
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Column(ABC):
-    """Values of one field, by row."""
-
-    @abstractmethod
-    def take(self, rows: Numbers) -> Iterable[Any]:
-        """Return the values of some rows."""
-
-
-@dataclass(frozen=True)
-class Words(Column):
-    """Texts of which many are the same: each is held once; null is -1."""
-
-    numbers: Numbers
-    values: list[str]
-
-    @classmethod
-    def read(cls, column: pa.ChunkedArray) -> Words:
-        """Number the distinct texts of a column."""
-        coded = column.cast(pa.large_string()).dictionary_encode()
-        values = coded.chunk(0).dictionary.to_pylist() if coded.num_chunks else []
-        chunks = [numpy_ints(chunk.indices) for chunk in coded.chunks]
-        numbers = np.concatenate([np.empty(0, np.int64), *chunks]).astype(np.int32)
-        return cls(numbers, values)
-
-    def take(self, rows: Numbers) -> Iterable[str | None]:
-        """Return the texts of some rows."""
-        if not self.values:
-            return repeat(None, len(rows))
-        values = [*self.values, None]
-        return [values[number] for number in self.numbers[rows].tolist()]
-
-
-@dataclass(frozen=True)
-class Texts(Column):
-    """Texts of which each is another, or few are there at all."""
-
-    column: pa.ChunkedArray
-
-    def take(self, rows: Numbers) -> Iterable[str | None]:
-        """Return the texts of some rows."""
-        if self.column.null_count == len(self.column):
-            return repeat(None, len(rows))
-        found: list[str | None] = self.column.take(arrow_ints(rows)).to_pylist()
-        return found
-
-
-@dataclass(frozen=True)
-class Values(Column):
-    """Python values as they are, one per row or per number."""
-
-    values: Sequence[Any]
-    numbers: Numbers | None = None
-
-    def take(self, rows: Numbers) -> Iterable[Any]:
-        """Return the values of some rows."""
-        places = rows if self.numbers is None else self.numbers[rows]
-        return [self.values[place] for place in places.tolist()]
-
-
-@dataclass(frozen=True)
-class Floats(Column):
-    """Numbers, None where they are NaN."""
-
-    values: npt.NDArray[np.float64]
-
-    def take(self, rows: Numbers) -> Iterable[float | None]:
-        """Return the numbers of some rows."""
-        return [None if x != x else x for x in self.values[rows].tolist()]
-
-
-@dataclass(frozen=True)
-class Ints(Column):
-    """Whole numbers, None where they are `NEVER`."""
-
-    values: Numbers
-
-    def take(self, rows: Numbers) -> Iterable[int | None]:
-        """Return the numbers of some rows."""
-        return [None if x == NEVER else x for x in self.values[rows].tolist()]
-
-
-@dataclass(frozen=True)
-class Moments(Column):
-    """Times in microseconds, None where they are `NEVER`."""
-
-    values: Numbers
-
-    def take(self, rows: Numbers) -> Iterable[datetime | None]:
-        """Return the times of some rows."""
-        return [
-            None if x == NEVER else _EPOCH + timedelta(microseconds=x)
-            for x in self.values[rows].tolist()
-        ]
-
-
-def times_of(column: pa.ChunkedArray) -> Numbers:
-    """Return a column of times in microseconds, `NEVER` where null."""
-    return numpy_ints(column.cast(pa.timestamp("us", column.type.tz), safe=False), NEVER)
 
 
 @dataclass(frozen=True)
@@ -146,17 +54,55 @@ class _Sides(Column):
         ]
 
 
+@dataclass(frozen=True)
+class VoteFacts:
+    """What can be asked of all votes at once.
+
+    A response is a number, -1 for none; `answers` says per response in which row of the answers it
+    stands, -1 where it is not in the window. The other arrays go by vote: times in microseconds,
+    and whether the time alone led to the answer (`by_time`) and reasons were given (`explained`).
+    """
+
+    answers: Numbers
+    targets: Numbers
+    starts: Numbers
+    candidates: Numbers
+    times: Numbers
+    polarity: Numbers
+    ratings: npt.NDArray[np.float64]
+    kinds: Words
+    people: Words
+    are_machines: Mask
+    names: Words
+    by_time: Mask
+    explained: Mask
+
+
 class StoredVotes(VoteTable):
-    """The votes of a store, in their order; what one pass makes is not kept."""
+    """The votes of a store, in their order; what one pass makes is not kept.
+
+    Args:
+        aside: of the rows, those that are found by their answer alone.
+    """
 
     def __init__(
-        self, columns: dict[str, Column], kinds: Words, targets: Numbers, rows: Numbers
+        self,
+        columns: dict[str, Column],
+        facts: VoteFacts,
+        rows: Numbers,
+        aside: Mask | None = None,
     ) -> None:
         self._columns = columns
-        self._kinds = kinds
-        self._targets = targets
-        self._rows = rows
+        self.facts = facts
+        self._kinds, self._targets = facts.kinds, facts.targets
+        self._linked = rows
+        self._rows = rows if aside is None else rows[~aside]
         self._by_target: tuple[dict[str, int], Numbers, Numbers] | None = None
+
+    @property
+    def rows(self) -> Numbers:
+        """The rows of these votes in the facts, in their order."""
+        return self._rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -204,7 +150,7 @@ class StoredVotes(VoteTable):
     def _index(self) -> tuple[dict[str, int], Numbers, Numbers]:
         targets = self._columns["target"]
         assert isinstance(targets, Values)
-        linked = self._rows[self._targets[self._rows] >= 0]
+        linked = self._linked[self._targets[self._linked] >= 0]
         linked = linked[np.argsort(self._targets[linked], kind="stable")]
         names = {name: number for number, name in enumerate(targets.values)}
         return names, self._targets[linked], linked
@@ -219,45 +165,91 @@ class StoredVotes(VoteTable):
     def only(self, feedback_ids: Collection[str]) -> StoredVotes:
         """Return some of the votes, in their order."""
         ids = self._columns["feedback_id"].take(self._rows)
-        kept = np.fromiter((name in feedback_ids for name in ids), bool, len(self._rows))
-        return StoredVotes(self._columns, self._kinds, self._targets, self._rows[kept])
+        return self.where(
+            np.fromiter((name in feedback_ids for name in ids), bool, len(self._rows))
+        )
+
+    def where(self, kept: Mask) -> StoredVotes:
+        """Return some of the votes, in their order."""
+        return StoredVotes(self._columns, self.facts, self._rows[kept])
+
+    def without(self, aside: Mask) -> StoredVotes:
+        """Return the votes without some, which are still found by their answers."""
+        return StoredVotes(self._columns, self.facts, self._rows, aside)
+
+    def made(self, rows: Numbers) -> Iterator[Vote]:
+        """Yield the votes of some rows."""
+        return self._made_of(rows)
+
+    def ids_of(self, rows: Numbers) -> list[str]:
+        """Return the ids of the votes of some rows."""
+        return list(self._columns["feedback_id"].take(rows))
+
+    def targets_of(self, responses: Numbers) -> list[str]:
+        """Return the ids of some responses."""
+        targets = self._columns["target"]
+        assert isinstance(targets, Values)
+        return [targets.values[response] for response in responses.tolist()]
 
 
-def to_votes(rows: pa.Table, links: Links, names: Sequence[str | None]) -> StoredVotes:
+def to_votes(
+    rows: pa.Table, links: Links, names: Sequence[str | None], answers: Numbers
+) -> StoredVotes:
     """Lay out feedback as votes.
 
     Args:
         names: the id of each linked answer, and None at the end for those that are not linked.
+        answers: the row of each linked answer among the answers, -1 for none.
     """
-    low, high, score = (
-        numpy_floats(rows.column(name)) for name in ("scale_min", "scale_max", "score_value")
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rating = np.where(high > low, (score - low) / (high - low), np.nan)
-    by_time = links.methods == METHODS.index("time")
-    # The nearest answer in time is good enough to count with, not to train on.
-    targets = np.where(by_time, -1, links.targets)
-    kinds = Words.read(rows.column("kind"))
+    score = numpy_floats(rows.column("score_value"))
+    facts = _facts(rows, links, answers)
     methods = np.where(links.n_candidates > 0, links.methods, -1)
+    words = ("annotator_kind", "source_format")
     columns: dict[str, Column] = {
         "feedback_id": Values(rows.column("feedback_id").to_pylist()),
-        "kind": kinds,
-        "target": Values(names, targets),
-        "polarity": Ints(numpy_ints(rows.column("polarity"), NEVER)),
-        "rating": Floats(rating),
+        "kind": facts.kinds,
+        "target": Values(names, facts.targets),
+        "polarity": Ints(facts.polarity),
+        "rating": Floats(facts.ratings),
         "text": Texts(rows.column("text").cast(pa.large_string())),
-        "annotator_id": Words.read(rows.column("annotator_id")),
-        "annotator_kind": Words.read(rows.column("annotator_kind")),
-        "feedback_time": Moments(times_of(rows.column("feedback_time"))),
+        "annotator_id": facts.people,
+        **{name: Words.read(rows.column(name)) for name in words},
+        "feedback_time": Moments(facts.times),
         "candidates": _Sides(links.starts, links.candidates, names),
         "winner": Values(names, links.winners),
         "tie": Values((False, True), numpy_mask(rows.column("tie")).astype(np.int64)),
-        "name": Words.read(rows.column("name")),
+        "name": facts.names,
         "explanation": Texts(rows.column("explanation").cast(pa.large_string())),
-        "source_format": Words.read(rows.column("source_format")),
         "score_value": Floats(score),
         "method": Values((*METHODS, None), methods),
         "role": Words.read(rows.column("annotator_role")),
         "label": Words.read(rows.column("score_label")),
     }
-    return StoredVotes(columns, kinds, targets, np.arange(rows.num_rows))
+    return StoredVotes(columns, facts, np.arange(rows.num_rows))
+
+
+def _facts(rows: pa.Table, links: Links, answers: Numbers) -> VoteFacts:
+    low, high, score = (
+        numpy_floats(rows.column(name)) for name in ("scale_min", "scale_max", "score_value")
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratings = np.where(high > low, (score - low) / (high - low), np.nan)
+    by_time = links.methods == METHODS.index("time")
+    judges = Words.read(rows.column("annotator_kind"))
+    machines = {kind for kind in judges.values if kind.upper() in MACHINES}
+    return VoteFacts(
+        answers=np.append(answers, -1),
+        # The nearest answer in time is good enough to count with, not to train on.
+        targets=np.where(by_time, -1, links.targets),
+        starts=links.starts,
+        candidates=links.candidates,
+        times=times_of(rows.column("feedback_time")),
+        polarity=numpy_ints(rows.column("polarity"), NEVER),
+        ratings=ratings,
+        kinds=Words.read(rows.column("kind")),
+        people=Words.read(rows.column("annotator_id")),
+        are_machines=judges.are(machines),
+        names=Words.read(rows.column("name")),
+        by_time=by_time & (links.n_candidates > 0),
+        explained=numpy_ints(pc.binary_length(rows.column("explanation")), 0) > 0,
+    )

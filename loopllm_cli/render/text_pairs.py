@@ -51,7 +51,9 @@ def _counts(result: PairsSummary, width: int) -> list[Text]:
         parts.append(numbers.count(result.n_retention, "retention example"))
     if result.n_unpaired:
         parts.append(f"{result.n_unpaired:,} unpaired")
-    if result.previous is not None:
+    if result.previous == result.content_hash:
+        parts.append("nothing new since the last time")
+    elif result.previous is not None:
         parts.append(f"{result.n_new:,} new and {result.n_gone:,} gone since the last time")
     return labelled("pairs", parts, width)
 

@@ -133,6 +133,8 @@ def _votes(shown: ShownPair, width: int) -> list[Text]:
     pair = shown.pair
     parts = [f"{says.count('for')} for it", f"{says.count('against')} against it"]
     parts.append(f"margin {pair.margin:.3g}")
+    if pair.signals:
+        parts.append(clean_text(f"told apart by {', '.join(pair.signals)}", _QUOTE))
     known = numbers.known(pair.confidence)
     parts.append(f"confidence {pair.confidence:.2f}" if known else "confidence unknown")
     forgotten = sum(vote.forgotten for vote in shown.feedback)

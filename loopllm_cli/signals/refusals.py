@@ -151,9 +151,9 @@ def opens_with_refusal(head: str) -> bool:
     opening = head[:HEAD_CHARS]
     languages = _LATIN if opening.isascii() else _ALL
     triggered = [
-        phrases for phrases in languages if any(trigger in opening for trigger in phrases.triggers)
+        phrases for phrases in languages if any(map(opening.__contains__, phrases.triggers))
     ]
-    in_english = any(trigger in opening for trigger in _ENGLISH_TRIGGERS)
+    in_english = any(map(opening.__contains__, _ENGLISH_TRIGGERS))
     if not (triggered or in_english) or _QUOTED_OPENING.match(opening) or _LETTER.match(opening):
         return False
     if in_english and _declines_in_english(head):

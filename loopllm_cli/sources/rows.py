@@ -113,7 +113,7 @@ def to_json(value: Any) -> str:
 def _to_bytes(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:
+    except TypeError:  # orjson.JSONEncodeError is one, and deep nesting raises a bare one
         # Integers beyond 64 bits, or more than 254 levels.
         try:
             return json.dumps(

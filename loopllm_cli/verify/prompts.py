@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from loopllm_cli.model import Message
 from loopllm_cli.pairs.evidence import to_chat
 from loopllm_cli.pairs.near import NearPrompts
+from loopllm_cli.pairs.stored_rows import iter_rows
 from loopllm_cli.pairs.wording import canonical_words, last_user_text
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.clusters import to_buckets
@@ -80,7 +81,7 @@ def read_trained(pairs: Path) -> Trained:
     Liked answers that are retained are trained on too.
     """
     rows = pq.read_table(pairs / "provenance.parquet").to_pylist()
-    held_out = pq.read_table(pairs / "data" / "test.parquet").to_pylist()
+    held_out = list(iter_rows(pairs / "data" / "test.parquet"))
     train = [row for row in rows if row["split"] != "test"]
     test = [row for row in rows if row["split"] == "test"]
     corrections = {
@@ -104,9 +105,8 @@ def _trained_prompts(data: Path) -> NearPrompts:
     nobody would look whether its answer was kept.
     """
     found = NearPrompts()
-    prompts = pq.read_table(data / "train.parquet", columns=["prompt"]).column("prompt")
-    for prompt in prompts.to_pylist():
-        words = canonical_words(last_user_text(prompt))
+    for row in iter_rows(data / "train.parquet", ["prompt"]):
+        words = canonical_words(last_user_text(row["prompt"]))
         if words:
             found.add(words)
     return found

@@ -1,6 +1,11 @@
 """Axolotl: DPO by chat template, with the part of its configuration that reads the files.
 
-Source: https://docs.axolotl.ai/docs/rlhf.html, `chat_template.default`.
+Its strategy keeps a message's role and content alone, so rows with tools are left out. It renders
+an answer behind a message of its own and looks the text up in the result: an answer that the
+template changes, or that stands in that message too, would be cut off without a word.
+
+Source: Axolotl 0.19, `axolotl/prompt_strategies/dpo/chat_template.py`, and "RLHF",
+https://docs.axolotl.ai/docs/rlhf.html
 """
 
 from __future__ import annotations
@@ -15,12 +20,14 @@ from loopllm_cli.pairs.exports.target import (
     Writing,
     answer_of,
     only_text,
+    without_tools,
 )
 
-_CONFIG = """\
-# Put this into your Axolotl configuration; the held-out pairs are not to be trained on.
+_HEAD = """\
+# Put this into your Axolotl configuration, with the paths as seen from where Axolotl is started.
 rl: dpo
-datasets:
+"""
+_FILE = """\
   - path: {path}
     ds_type: json
     split: train
@@ -28,24 +35,30 @@ datasets:
     field_messages: messages
     field_chosen: chosen
     field_rejected: rejected
-    message_property_mappings:
-      role: role
-      content: content
 """
+_LISTS = {"train": "datasets:\n", "test": "# Held out: for evaluation alone.\ntest_datasets:\n"}
+# What common templates write around the message that Axolotl puts before the answer.
+_AROUND = "<|im_start|>system user model assistant [[dummy_message]]<|im_end|>[INST]"
 
 
 def _write(writing: Writing, parts: Iterable[Part]) -> None:
+    config = _HEAD
     for part in parts:
-        name = f"{part.split}.jsonl"
-        if writing.lines(name, part.rows(), _row) and part.split == "train":
-            writing.text("axolotl.yaml", _CONFIG.format(path=name))
+        name = f"pairs_{part.split}.jsonl"
+        if writing.lines(name, part.rows(), _row):
+            config += _LISTS[part.split] + _FILE.format(path=name)
+    writing.text("axolotl.yaml", config)
 
 
 def _row(row: Row) -> Row:
-    if row.get("tools"):
-        raise NotExpressible("a context with tools")
+    without_tools(row)
     chosen, rejected = answer_of(row["chosen"]), answer_of(row["rejected"])
     only_text([*row["prompt"], chosen, rejected])
+    for answer in (chosen["content"], rejected["content"]):
+        if answer != answer.strip():
+            raise NotExpressible("an answer that begins or ends with white space")
+        if answer in _AROUND:
+            raise NotExpressible("an answer that Axolotl takes for a part of its own message")
     return {"messages": row["prompt"], "chosen": chosen, "rejected": rejected}
 
 

@@ -12,6 +12,8 @@ from typing import Any
 Row = dict[str, Any]
 """One row of a dataset, JSON decoded: messages, `tools`, and `origin` with its provenance."""
 
+Change = Callable[[Row], Row]
+
 
 class NotExpressible(Exception):
     """A tool's format has no place for a row; the message says for what of it."""
@@ -19,7 +21,7 @@ class NotExpressible(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one kind and split; `kind` is pairs, retention or unpaired."""
+    """Rows of one kind and split; `kind` is pairs or unpaired."""
 
     kind: str
     split: str
@@ -28,33 +30,55 @@ class Part:
 
 @dataclass
 class Writing:
-    """A folder that is being written, and the account of it."""
+    """A folder that is being written, and the account of it.
+
+    With `suggest`, people who are to judge the pairs may be shown what the votes say.
+    """
 
     folder: Path
+    suggest: bool = False
     n_rows: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
 
-    def lines(self, name: str, rows: Iterable[Row], change: Callable[[Row], Row]) -> int:
+    def lines(self, name: str, rows: Iterable[Row], change: Change) -> int:
         """Write rows as JSON Lines, each changed into the tool's form; no file without rows."""
-        path, n = self.folder / name, 0
-        with path.open("w", encoding="utf-8") as file:
-            for row in rows:
-                try:
-                    made = change(row)
-                except NotExpressible as error:
-                    self.skipped[str(error)] += 1
-                    continue
-                file.write(json.dumps(made, ensure_ascii=False) + "\n")
-                n += 1
-        if n:
-            self.n_rows[name] = n
-        else:
-            path.unlink()
-        return n
+        with (self.folder / name).open("w", encoding="utf-8", newline="\n") as file:
+            for made in self._changed(name, rows, change):
+                file.write(_as_json(made) + "\n")
+        if not self.n_rows[name]:
+            (self.folder / name).unlink()
+        return self.n_rows[name]
+
+    def array(self, name: str, rows: Iterable[Row], change: Change) -> int:
+        """Write rows as one JSON list, a row per line."""
+        with (self.folder / name).open("w", encoding="utf-8", newline="\n") as file:
+            before = "[\n"
+            for made in self._changed(name, rows, change):
+                file.write(before + _as_json(made))
+                before = ",\n"
+            file.write("\n]\n" if self.n_rows[name] else "[]\n")
+        return self.n_rows[name]
 
     def text(self, name: str, content: str) -> None:
         """Write a file of settings."""
-        (self.folder / name).write_text(content, encoding="utf-8")
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8", newline="\n")
+
+    def json(self, name: str, content: Row) -> None:
+        """Write settings as JSON."""
+        self.text(name, json.dumps(content, indent=2) + "\n")
+
+    def _changed(self, name: str, rows: Iterable[Row], change: Change) -> Iterator[Row]:
+        self.n_rows[name] += 0
+        for row in rows:
+            try:
+                made = change(row)
+            except NotExpressible as error:
+                self.skipped[str(error)] += 1
+                continue
+            self.n_rows[name] += 1
+            yield made
 
 
 @dataclass(frozen=True)
@@ -70,18 +94,39 @@ class Target:
     write: Callable[[Writing, Iterable[Part]], None]
 
 
-def only_text(messages: Iterable[Row], what: str = "a message") -> None:
-    """Refuse messages with tool calls or results.
+def only_text(messages: Iterable[Row]) -> None:
+    """Refuse messages with tool calls or results, and such as say nothing.
 
     Raises:
-        NotExpressible: one of them holds any.
+        NotExpressible: one of them is no plain text.
     """
     for message in messages:
         if message.get("tool_calls") or message["role"] == "tool":
-            raise NotExpressible(f"{what} with tool calls")
+            raise NotExpressible("a message with tool calls or results")
+        if not message["content"]:
+            raise NotExpressible("a message without text")
+
+
+def without_tools(row: Row) -> None:
+    """Refuse a row whose context was served with tools.
+
+    Raises:
+        NotExpressible: it was.
+    """
+    if row.get("tools"):
+        raise NotExpressible("a context with tools")
 
 
 def answer_of(messages: list[Row]) -> Row:
-    """Return the one message that a side of a pair is."""
-    (message,) = messages
-    return message
+    """Return the one message that a side of a pair is.
+
+    Raises:
+        NotExpressible: there are several, or none, as in a dataset made by hand.
+    """
+    if len(messages) != 1 or messages[0]["role"] != "assistant":
+        raise NotExpressible("an answer that is not one message of the assistant")
+    return messages[0]
+
+
+def _as_json(made: Row) -> str:
+    return json.dumps(made, ensure_ascii=False)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import REPLACED, Answer, Evidence, Vote, last_words
+from loopllm_cli.pairs.evidence import REPLACED, Answer, Evidence, Turn, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 
 EDITED = "edited"
@@ -52,22 +52,17 @@ def standing(votes: list[Vote]) -> Iterator[Vote | Dropped]:
             yield Dropped(REPLACED, replaced)
 
 
-def _later_turns(evidence: Evidence, votes: list[Vote]) -> dict[str, list[Answer]]:
-    """Return the answers of the conversations in which users corrected something."""
+def _later_turns(evidence: Evidence, votes: list[Vote]) -> dict[str, list[Turn]]:
+    """Return the turns of the conversations in which users corrected something."""
     wanted = set()
     for vote in votes:
         answer = evidence.answers.get(vote.target or "")
         if answer is not None and vote.role != "expert" and answer.turn_index is not None:
             wanted.add(answer.conversation_id)
-    found: dict[str, list[Answer]] = defaultdict(list)
-    if wanted - {None}:
-        for answer in evidence.answers.values():
-            if answer.conversation_id is not None and answer.conversation_id in wanted:
-                found[answer.conversation_id].append(answer)
-    return found
+    return evidence.turns_of({talk for talk in wanted if talk is not None})
 
 
-def _turns_since(answer: Answer, vote: Vote, later: dict[str, list[Answer]]) -> int:
+def _turns_since(answer: Answer, vote: Vote, later: dict[str, list[Turn]]) -> int:
     """Count the turns between an answer and its correction by a user, who saw them.
 
     An expert who reads a log corrects a turn as it was; what a user writes after two more turns
@@ -76,11 +71,11 @@ def _turns_since(answer: Answer, vote: Vote, later: dict[str, list[Answer]]) -> 
     if vote.role == "expert" or vote.feedback_time is None or answer.turn_index is None:
         return 0
     turns = {
-        other.turn_index
-        for other in later.get(answer.conversation_id or "", ())
-        if other.turn_index is not None
-        and other.turn_index > answer.turn_index
-        and other.request_time is not None
-        and other.request_time < vote.feedback_time
+        turn
+        for turn, time in later.get(answer.conversation_id or "", ())
+        if turn is not None
+        and turn > answer.turn_index
+        and time is not None
+        and time < vote.feedback_time
     }
     return len(turns)

@@ -19,7 +19,8 @@ from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 from loopllm_cli.pairs.rules.matching import tries_of
 
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
+ALONE = "rating without another by the same person on the same context"
 Rated = tuple[str, tuple[Vote, ...]]
 
 
@@ -64,7 +65,7 @@ def of_raters(evidence: Evidence, votes: Iterable[Vote], scale: Scale) -> Iterat
 def is_on_scale(vote: Vote) -> bool:
     """Say whether a rating is a number within a known scale."""
     share = vote.rating
-    return share is not None and math.isfinite(share) and -_ROUNDING <= share <= 1 + _ROUNDING
+    return share is not None and math.isfinite(share) and -ROUNDING <= share <= 1 + ROUNDING
 
 
 def _of_rater(
@@ -80,7 +81,7 @@ def _of_rater(
         else:
             rated.append((interaction_id, last))
     if len(rated) == 1:
-        yield Dropped("rating without another by the same person on the same context", rated[0][1])
+        yield Dropped(ALONE, rated[0][1])
     elif rated:
         yield from _compared(evidence, rated, scale)
 
@@ -110,7 +111,7 @@ def _pair(evidence: Evidence, first: Rated, second: Rated, scale: Scale) -> Cand
         (first, second), key=lambda rated: (rated[1][0].rating or 0.0, rated[0])
     )
     margin = (high[0].rating or 0.0) - (low[0].rating or 0.0)
-    if margin < max(scale.margin - _ROUNDING, _ROUNDING):
+    if margin < max(scale.margin - ROUNDING, ROUNDING):
         return None
     chosen, rejected = evidence.answers[better], evidence.answers[worse]
     return Candidate(scale.rule, rejected, chosen, None, (*high, *low), margin)

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote, last_words
+from loopllm_cli.pairs.evidence import Answer, Evidence, Place, Turn, Vote, last_words
 from loopllm_cli.pairs.guards import FINISHED
 from loopllm_cli.pairs.judges import by_people, is_machine
 
-Place = tuple[str, str]
-"""A conversation and a context in it: where the attempts at one answer stand."""
+Thumbs = dict[str, list[Vote]]
 
 
 @dataclass(slots=True)
 class _Talks:
     """What was answered where somebody asked again, and when each conversation went on."""
 
-    attempts: dict[Place, list[Answer]] = field(default_factory=lambda: defaultdict(list))
-    turns: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
+    attempts: dict[Place, list[Answer]]
+    turns: dict[str, list[Turn]]
 
 
 def build(evidence: Evidence, config: PairsConfig) -> Iterator[Outcome]:
     """Pair the kept answer with the replaced one where a second sign says the same."""
     votes = by_people(evidence, "regeneration")
     talks = _talks(evidence, votes)
+    again: list[tuple[Vote, Answer, _Kept | None]] = []
     for vote in votes:
         answer = evidence.answers.get(vote.target or "")
         if answer is None:
@@ -40,22 +40,23 @@ def build(evidence: Evidence, config: PairsConfig) -> Iterator[Outcome]:
         elif answer.error_type is not None or answer.finish_reason not in FINISHED:
             yield Dropped("regeneration of an answer that failed or was cut off", (vote,))
         else:
-            yield _outcome(evidence, vote, answer, _kept(answer, vote, talks))
+            again.append((vote, answer, _kept(answer, talks)))
+    thumbs = _thumbs(evidence, again)
+    for vote, answer, kept in again:
+        yield _outcome(vote, answer, kept, thumbs)
 
 
 def _talks(evidence: Evidence, votes: list[Vote]) -> _Talks:
     targets = [evidence.answers.get(vote.target or "") for vote in votes]
-    wanted = {(a.conversation_id, a.context_hash) for a in targets if a is not None}
-    names = {name for name, _ in wanted} - {None}
-    talks = _Talks()
-    for answer in evidence.answers.values() if names else ():
-        name = answer.conversation_id
-        if name is None or name not in names:
-            continue
-        talks.turns[name].append(answer)
-        if answer.context_hash is not None and (name, answer.context_hash) in wanted:
-            talks.attempts[name, answer.context_hash].append(answer)
-    return talks
+    places = {
+        (a.conversation_id, a.context_hash)
+        for a in targets
+        if a is not None and a.conversation_id is not None and a.context_hash is not None
+    }
+    attempts: dict[Place, list[Answer]] = defaultdict(list)
+    for answer in evidence.attempts_at(places):
+        attempts[answer.conversation_id or "", answer.context_hash or ""].append(answer)
+    return _Talks(attempts, evidence.turns_of({talk for talk, _ in places}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class _Kept:
     went_on: bool
 
 
-def _kept(answer: Answer, vote: Vote, talks: _Talks) -> _Kept | None:
+def _kept(answer: Answer, talks: _Talks) -> _Kept | None:
     """Return the last attempt after an answer, of the same model where there is one."""
     place = (answer.conversation_id or "", answer.context_hash or "")
     since = answer.request_time
@@ -89,19 +90,19 @@ def _went_on(kept: Answer, talks: _Talks) -> bool:
     if kept.turn_index is None or kept.request_time is None:
         return False
     return any(
-        other.turn_index is not None
-        and other.turn_index > kept.turn_index
-        and other.request_time is not None
-        and other.request_time > kept.request_time
-        for other in talks.turns.get(kept.conversation_id or "", ())
+        turn is not None
+        and turn > kept.turn_index
+        and time is not None
+        and time > kept.request_time
+        for turn, time in talks.turns.get(kept.conversation_id or "", ())
     )
 
 
-def _outcome(evidence: Evidence, vote: Vote, replaced: Answer, kept: _Kept | None) -> Outcome:
+def _outcome(vote: Vote, replaced: Answer, kept: _Kept | None, thumbs: Thumbs) -> Outcome:
     if kept is None:
         return Dropped("regeneration whose new answer was not logged", (vote,))
-    old, on_old = _thumb(evidence, replaced)
-    new, on_new = _thumb(evidence, kept.answer)
+    old, on_old = _thumb(thumbs, replaced)
+    new, on_new = _thumb(thumbs, kept.answer)
     said = (vote, *on_old, *on_new)
     if old == 1 or new == -1:
         return Dropped("regeneration and thumb contradict each other", said)
@@ -110,14 +111,20 @@ def _outcome(evidence: Evidence, vote: Vote, replaced: Answer, kept: _Kept | Non
     return Candidate("regeneration", replaced, kept.answer, None, said)
 
 
-def _thumb(evidence: Evidence, answer: Answer) -> tuple[int | None, tuple[Vote, ...]]:
+def _thumbs(evidence: Evidence, again: list[tuple[Vote, Answer, _Kept | None]]) -> Thumbs:
+    """Return people's thumbs on the answers that were replaced and kept, in one pass."""
+    found: Thumbs = defaultdict(list)
+    names = {answer.interaction_id for _, answer, kept in again if kept is not None}
+    names |= {kept.answer.interaction_id for _, _, kept in again if kept is not None}
+    for vote in evidence.votes_on(names) if names else ():
+        if vote.kind == "thumbs" and vote.polarity in (1, -1) and not is_machine(vote):
+            found[vote.target or ""].append(vote)
+    return found
+
+
+def _thumb(thumbs: Thumbs, answer: Answer) -> tuple[int | None, tuple[Vote, ...]]:
     """Return what people's thumbs on an answer say, and these; 0 where they disagree."""
-    votes = [
-        vote
-        for vote in evidence.by_target.get(answer.interaction_id, ())
-        if vote.kind == "thumbs" and vote.polarity in (1, -1) and not is_machine(vote)
-    ]
-    last, _ = last_words(votes)
+    last, _ = last_words(thumbs.get(answer.interaction_id, ()))
     said = {vote.polarity for vote in last}
     if len(said) > 1:
         return 0, ()

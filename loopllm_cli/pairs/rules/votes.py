@@ -14,6 +14,9 @@ from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 from loopllm_cli.pairs.rules.matching import far_apart, opposed, tries_of
 
+NOT_THERE = "thumb on an answer that is not in the window"
+NO_CONTEXT = "thumb on an answer without logged context"
+NO_DIRECTION = "thumb that is neither up nor down"
 ALONE = "thumb without an opposite one on the same context"
 Thumbed = tuple[str, tuple[Vote, ...]]
 
@@ -35,10 +38,10 @@ def unusable(evidence: Evidence, vote: Vote) -> str | None:
     """Return why a thumb says nothing of an answer to a known context, None if it does."""
     answer = evidence.answers.get(vote.target or "")
     if answer is None:
-        return "thumb on an answer that is not in the window"
+        return NOT_THERE
     if answer.context_hash is None:
-        return "thumb on an answer without logged context"
-    return None if vote.polarity in (1, -1) else "thumb that is neither up nor down"
+        return NO_CONTEXT
+    return None if vote.polarity in (1, -1) else NO_DIRECTION
 
 
 def of_context(

@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
-import random
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from factories import REFUSAL, START, corrections_for, flat_record, stamp, write_jsonl
+from deltalake import DeltaTable
+from drifted import HALF, compare, logs
+from factories import REFUSAL, START, corrections_for, feedback_record, stamp, write_jsonl
 
-from loopllm_cli.config import Config
-from loopllm_cli.errors import AuditFailed, UsageError
-from loopllm_cli.loop.evaluate import BaselineRequest, create_baseline, run_drift
+from loopllm_cli.config import Config, PairsConfig
+from loopllm_cli.errors import AuditFailed, NoFeedback, UsageError
 from loopllm_cli.loop.feedback import PairsRequest, latest_pairs, make_pairs
-from loopllm_cli.loop.records import write_run
+from loopllm_cli.loop.pair_evidence import show_pairs
 from loopllm_cli.loop.repairs import RepairRequest
 from loopllm_cli.model import Window
-from loopllm_cli.render.as_json import to_json
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project
 
-HALF = START + timedelta(days=14)
 FROM_DRIFT = PairsRequest(repair=RepairRequest(replay=True))
-N_QUESTIONS = 60
-
-
-def logs(n: int = 1_200, *, broken: float = 0.6) -> list[dict[str, Any]]:
-    """Return records in which the second model refuses much of what concerns refunds."""
-    rng = random.Random(5)
-    records = []
-    for number in range(n):
-        k = rng.randrange(N_QUESTIONS)
-        refund = k % 2 == 0
-        asked = f"Please refund order {k}." if refund else f"Where is parcel {k}?"
-        said = f"The refund of order {k} has begun." if refund else f"Parcel {k} comes today."
-        late = number >= n // 2
-        refused = late and refund and rng.random() < broken
-        records.append(
-            flat_record(
-                number,
-                timestamp=stamp(START + number * timedelta(days=28) / n),
-                model=f"m-{1 + late}",
-                user_id=f"u-{number}",
-                prompt=asked,
-                prompt_name="refund" if refund else "track",
-                response=REFUSAL if refused else said,
-            )
-        )
-    return records
-
-
-@pytest.fixture
-def drifted(project_dir: Path) -> Project:
-    """Return a project with a drift run and without any feedback."""
-    project = Project(project_dir)
-    ingest(project, [str(write_jsonl(project_dir / "log.jsonl", logs()))], IngestOptions())
-    window = Window(until=HALF)
-    create_baseline(project, Config(), BaselineRequest("v1", window, "prompt_name"))
-    drift(project)
-    return project
-
-
-def drift(project: Project) -> None:
-    """Compare with the baseline and keep the record."""
-    run = run_drift(project, Config(), "v1", Window())
-    write_run(project, "drift", run.run_id, to_json(run))
 
 
 def test_what_the_drift_run_named_is_repaired_without_any_feedback(drifted: Project) -> None:
@@ -112,12 +67,7 @@ def test_without_a_drift_run_there_is_nothing_to_repair(project_dir: Path) -> No
 
 
 def test_a_clean_run_named_nothing_to_repair(project_dir: Path) -> None:
-    project = Project(project_dir)
-    clean = write_jsonl(project_dir / "log.jsonl", logs(broken=0.0))
-    ingest(project, [str(clean)], IngestOptions())
-    window = Window(until=HALF)
-    create_baseline(project, Config(), BaselineRequest("v1", window, "prompt_name"))
-    drift(project)
+    project = compare(project_dir, logs(400, broken=0.0))
     with pytest.raises(UsageError, match="named nothing that single answers show"):
         make_pairs(project, Config(), FROM_DRIFT)
 
@@ -129,3 +79,54 @@ def test_a_strict_run_that_finds_fault_is_not_the_newest(drifted: Project) -> No
     with pytest.raises(AuditFailed, match="the audit found"):
         make_pairs(drifted, Config(), few)
     assert before == latest_pairs(drifted)
+
+
+def test_the_provenance_names_both_answers_and_the_signals_that_told_them_apart(
+    drifted: Project,
+) -> None:
+    summary = make_pairs(drifted, Config(), FROM_DRIFT)
+    folder = Path(summary.path)
+    rows = pq.read_table(folder / "provenance.parquet").to_pylist()
+    pairs = [row for row in rows if row["split"] in ("train", "test")]
+    assert {("m-1", "m-2")} == {(row["chosen_model"], row["rejected_model"]) for row in pairs}
+    assert {(2, 0)} == {(len(row["interaction_ids"]), len(row["feedback_ids"])) for row in pairs}
+    assert all("refusal" in row["signals"] and 0 < row["margin"] <= 1 for row in pairs)
+    shown = show_pairs(drifted, pairs[0]["pair_id"])
+    assert tuple(pairs[0]["signals"]) == shown.pairs[0].pair.signals
+    assert shown.drift_run_id is not None
+
+
+def test_an_answer_that_somebody_liked_is_not_called_the_worse(drifted: Project) -> None:
+    refused = [record["id"] for record in logs() if record["response"] == REFUSAL]
+    later = stamp(START + timedelta(days=40))
+    votes = [feedback_record(name, "thumbs", "up", timestamp=later) for name in refused]
+    ingest(drifted, [str(write_jsonl(drifted.root / "votes.jsonl", votes))], IngestOptions())
+    with pytest.raises(NoFeedback, match="makes a pair"):
+        make_pairs(drifted, Config(), FROM_DRIFT)
+
+
+def test_the_limit_of_repairs_holds(drifted: Project) -> None:
+    summary = make_pairs(drifted, Config(pairs=PairsConfig(max_repair=9)), FROM_DRIFT)
+    assert 9 == summary.n_candidates
+
+
+def test_a_baseline_whose_rows_are_gone_is_said_so(drifted: Project) -> None:
+    DeltaTable(str(drifted.interactions)).delete(f"request_time < '{HALF.isoformat()}'")
+    with pytest.raises(UsageError, match="the baseline's window holds no rows any more"):
+        make_pairs(drifted, Config(), FROM_DRIFT)
+
+
+def test_answers_that_have_not_changed_are_retained_before_those_known_to_be_right(
+    drifted: Project,
+) -> None:
+    """Every second right answer is left to verify."""
+    summary = make_pairs(drifted, Config(pairs=PairsConfig(retention_share=100.0)), FROM_DRIFT)
+    rows = pq.read_table(Path(summary.path) / "provenance.parquet").to_pylist()
+    kept = Counter(row["rule"] for row in rows if row["split"] == "retention")
+    asked = sum("shelf" in record["prompt"] for record in logs())
+    assert {"same answer as in the baseline", "known to be right"} == kept.keys()
+    assert 0.25 * asked < kept["known to be right"] < 0.75 * asked
+    few = make_pairs(drifted, Config(), FROM_DRIFT)
+    rows = pq.read_table(Path(few.path) / "provenance.parquet").to_pylist()
+    kept = Counter(row["rule"] for row in rows if row["split"] == "retention")
+    assert {"same answer as in the baseline": few.n_train} == kept

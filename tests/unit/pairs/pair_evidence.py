@@ -11,6 +11,7 @@ from typing import Any
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
+from loopllm_cli.pairs.candidates import Candidate
 from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
 from loopllm_cli.pairs.untouched import Untouched
 
@@ -104,12 +105,13 @@ def build(
     *,
     keep: Callable[[Answer], bool] = lambda _: True,
     untouched: Untouched | None = None,
+    extra: Sequence[Candidate] = (),
     **settings: Any,
 ) -> BuiltPairs:
     """Build pairs, nothing held out unless asked for, and check that the account adds up."""
     config = PairsConfig(**{"heldout_share": 0.0, **settings})
     evidence = Evidence({a.interaction_id: a for a in answers}, tuple(votes))
-    built = build_pairs(evidence, config, untouched or Untouched(keeps=keep))
+    built = build_pairs(evidence, config, untouched or Untouched(keeps=keep), extra)
     check_account(built, votes)
     return built
 

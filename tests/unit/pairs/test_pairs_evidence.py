@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loopllm_cli.pairs.answer_columns import PLAIN, is_plain_json
+from loopllm_cli.pairs.answer_texts import PLAIN, is_plain_json
 from loopllm_cli.pairs.chat import is_answer, to_messages
 from loopllm_cli.pairs.evidence import UNREAD, Evidence, TextNotRead, read_evidence
 from loopllm_cli.pairs.from_store import with_segments

@@ -59,6 +59,14 @@ def test_an_answer_that_was_cut_off_may_be_the_worse_but_not_the_better() -> Non
     assert [(GOOD, BAD, 1.0)] == pairs([cut, *scored((GOOD, 1.0), (BAD, 0.0))])
 
 
+def test_a_pair_names_what_speaks_against_the_worse_answer_alone() -> None:
+    group = [
+        Scored(answer("good", GOOD), 0.6, ("long",)),
+        Scored(answer("bad", BAD), 0.0, ("refusal", "long")),
+    ]
+    assert [("refusal",)] == [c.signals for c in pair_extremes([group], 0.5)]
+
+
 def test_the_order_of_the_answers_does_not_matter() -> None:
     group = scored((GOOD, 1.0), ("Sure.", 1.0), (BAD, 0.0), ("No.", 0.0))
     assert pairs(group) == pairs(group[::-1])

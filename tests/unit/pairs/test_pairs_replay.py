@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pair_evidence import BAD, GOOD, answer, parts
+from pair_evidence import BAD, GOOD, answer, build, comparison, parts
 
 from loopllm_cli.pairs.candidates import Candidate
 from loopllm_cli.pairs.replay import Judged, key_of, replay
@@ -14,7 +14,7 @@ REFUSED = "I'm sorry, but I cannot help with that."
 
 def judged(name: str, text: str, *, bad: int = 0, opinion: int = 0, **fields: Any) -> Judged:
     """Return an answer that two signals have judged."""
-    return Judged(answer(name, text, **fields), bad, 2, opinion)
+    return Judged(answer(name, text, **fields), ("refusal", "apology")[:bad], 2, opinion)
 
 
 def found(baseline: list[Judged], current: list[Judged], limit: int = 100) -> list[Candidate]:
@@ -30,7 +30,7 @@ def told(candidates: list[Candidate]) -> list[tuple[str, str, str]]:
 def test_the_baselines_answer_is_better_than_a_bad_one_to_the_same_question() -> None:
     (made,) = found([judged("v1", GOOD)], [judged("v2", BAD, bad=1)])
     assert ("replay", GOOD, BAD) == (made.rule, made.better, made.rejected.text)
-    assert (0.5, ()) == (made.margin, made.votes)
+    assert (0.5, (), ("refusal",)) == (made.margin, made.votes, made.signals)
     assert made.chosen is not None
     assert ("v1", made.rejected.context_hash) == (
         made.chosen.interaction_id,
@@ -48,9 +48,25 @@ def test_what_failed_then_or_was_disliked_or_unknown_is_no_model() -> None:
     bad = [judged("v2", BAD, bad=1)]
     assert [] == found([judged("v1", GOOD, bad=1)], bad)
     assert [] == found([judged("v1", GOOD, opinion=-1)], bad)
-    assert [] == found([Judged(answer("v1", GOOD), 0, 0)], bad)
+    assert [] == found([Judged(answer("v1", GOOD), (), 0)], bad)
     assert [] == found([judged("v1", REFUSED)], bad)
     assert [] == found([judged("v1", GOOD, finish_reason="length")], bad)
+
+
+def test_a_bad_answer_that_somebody_liked_is_not_called_the_worse() -> None:
+    assert [] == found([judged("v1", GOOD)], [judged("v2", BAD, bad=2, opinion=1)])
+    assert 1 == len(found([judged("v1", GOOD)], [judged("v2", BAD, bad=2, opinion=-1)]))
+
+
+def test_where_people_compared_the_same_two_answers_they_count() -> None:
+    """A replay that says the same adds nothing, and one that says the opposite is not heard."""
+    then, now = answer("v1", GOOD), answer("v2", BAD)
+    replayed = found([judged("v1", GOOD)], [judged("v2", BAD, bad=1)])
+    for votes, better in (([], GOOD), ([comparison("v1", "v2")], GOOD)):
+        (pair,) = build([then, now], votes, extra=replayed).train
+        assert (better, len(votes)) == (pair.chosen, len(pair.feedback_ids))
+    (pair,) = build([then, now], [comparison("v2", "v1")], extra=replayed).train
+    assert (BAD, "comparison") == (pair.chosen, pair.rule)
 
 
 def test_liked_answers_come_before_frequent_ones_and_these_before_others() -> None:

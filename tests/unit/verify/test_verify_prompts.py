@@ -210,7 +210,7 @@ def test_a_pairs_folder_says_what_was_trained_on_and_what_is_known_to_be_right(
     assert frozenset({"k", "k2", "k3"}) == trained.conversations
     assert frozenset({"prompt t", "prompt u", "prompt r"}) == trained.prompts
     assert {"context h": "better 0", "context j": "better 2"} == trained.corrections
-    assert 2 == len(trained.like)
+    assert 1 == len(trained.like)
     assert trained.like.find(canonical_words("Please, what is R good for?"))
 
 

@@ -1,0 +1,1 @@
+"""Exports of pairs against the tools that read them: datasets, environments, readers."""

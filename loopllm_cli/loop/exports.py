@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from loopllm_cli.errors import AlreadyExists, BadPairs, UsageError
 from loopllm_cli.model import ExportSummary
 from loopllm_cli.pairs.exports import load_targets
-from loopllm_cli.pairs.exports.target import Part, Row, Target, Writing
-from loopllm_cli.pairs.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.exports.target import ORIGIN, Part, Row, Target, Writing
+from loopllm_cli.pairs.stored import latest_pairs, read_card
 from loopllm_cli.pairs.stored_rows import iter_rows
 from loopllm_cli.store.project import Project
 
 SPLITS = ("train", "test", "all")
 _FILES = {"train": "train", "test": "test", "unpaired": "unpaired"}
 _MARK = "export.json"
+_PROVENANCE = "provenance.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +52,39 @@ def export_pairs(project: Project, request: ExportRequest) -> ExportSummary:
         raise UsageError(f"no export {request.target!r}", f"there are: {', '.join(targets)}")
     if request.split not in SPLITS:
         raise UsageError(f"no split {request.split!r}", f"use one of {', '.join(SPLITS)}")
-    stored = StoredPairs(request.pairs or latest_pairs(project))
-    digest = str(stored.card.get("content_hash", ""))[:12] or "unknown"
-    out = (request.out or project.folder("exports") / digest / target.name).absolute()
+    folder = request.pairs or latest_pairs(project)
+    if not (folder / _PROVENANCE).is_file():
+        raise UsageError(f"{folder} is no dataset of pairs", "make one with: loopllm pairs")
+    digest = str(read_card(folder).get("content_hash", ""))[:12] or "unknown"
+    out = request.out or project.folder("exports") / digest / target.name
     _refuse_foreign(out)
-    part = out.with_name(out.name + ".part")
+    whole = out.absolute()
+    part = whole.with_name(whole.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     writing = Writing(part, request.suggest)
-    target.write(writing, list(_parts(stored, target, request.split)))
+    target.write(writing, list(_parts(folder, target, request.split)))
     # By it, what is to be forgotten is found here too.
-    shutil.copyfile(stored.folder / "provenance.parquet", part / "provenance.parquet")
+    shutil.copyfile(folder / _PROVENANCE, part / _PROVENANCE)
     writing.json(_MARK, {"target": target.name, "content_hash": digest, "split": request.split})
-    shutil.rmtree(out, ignore_errors=True)
-    part.replace(out)
+    shutil.rmtree(whole, ignore_errors=True)
+    part.replace(whole)
     return ExportSummary(
         target=target.name,
         reader=target.reader,
         path=project.shown(out),
-        pairs=project.shown(stored.folder),
+        pairs=project.shown(folder),
         n_rows={name: n for name, n in writing.n_rows.items() if n},
         skipped=dict(writing.skipped.most_common()),
     )
 
 
-def _parts(stored: StoredPairs, target: Target, split: str) -> Iterator[Part]:
+def _parts(folder: Path, target: Target, split: str) -> Iterator[Part]:
     for name in ("train", "test"):
         if split in (name, "all"):
-            yield Part("pairs", name, partial(_rows, stored.folder, name))
+            yield Part("pairs", name, partial(_rows, folder, name))
     if "unpaired" in target.kinds and split in ("train", "all"):
-        yield Part("unpaired", "train", partial(_rows, stored.folder, "unpaired"))
+        yield Part("unpaired", "train", partial(_rows, folder, "unpaired"))
 
 
 def _rows(folder: Path, split: str) -> Iterator[Row]:
@@ -102,8 +104,8 @@ def _rows(folder: Path, split: str) -> Iterator[Row]:
 
 
 def _origins(folder: Path, split: str) -> Iterator[Row]:
-    for batch in pq.ParquetFile(folder / "provenance.parquet").iter_batches(4_096):
-        yield from (row for row in batch.to_pylist() if row["split"] == split)
+    rows = iter_rows(folder / _PROVENANCE, ORIGIN)
+    return (row for row in rows if row.get("split") == split)
 
 
 def _refuse_foreign(out: Path) -> None:

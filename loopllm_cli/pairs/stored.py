@@ -47,7 +47,7 @@ class StoredPairs:
         self.folder = folder
         if not (folder / "provenance.parquet").is_file():
             raise UsageError(f"{folder} is no dataset of pairs", "make one with: loopllm pairs")
-        self.card = _read_card(folder)
+        self.card = read_card(folder)
         provenance = self._read("provenance.parquet")
         splits = provenance.column("split").to_pylist()
         places = [i for i, split in enumerate(splits) if split in _FILES]
@@ -161,7 +161,8 @@ def read_dropped(folder: Path) -> dict[str, str]:
     return dict(zip(ids, reasons, strict=True))
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return a dataset's card; an empty one where there is none that can be read."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

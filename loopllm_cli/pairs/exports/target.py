@@ -12,6 +12,9 @@ from typing import Any
 Row = dict[str, Any]
 """One row of a dataset, JSON decoded: messages, `tools`, and `origin` with its provenance."""
 
+ORIGIN = ("split", "pair_id", "rule", "segment", "margin", "confidence")
+"""What `origin` holds, at most: exports go to others, and need no users and no feedback."""
+
 Change = Callable[[Row], Row]
 
 

@@ -95,7 +95,7 @@ def _message(turn: Any) -> Message:
     if not isinstance(text, str):
         raise BadLine("a turn without text")
     if speaker == "function_call":
-        return {"role": role, "parts": [_tool_call(text)]}
+        return {"role": role, "parts": _tool_calls(text)}
     if role == "tool":
         return {
             "role": role,
@@ -104,15 +104,22 @@ def _message(turn: Any) -> Message:
     return text_message(role, text)
 
 
-def _tool_call(text: str) -> dict[str, Any]:
-    call = as_json(text)
-    known = call if isinstance(call, dict) else {}
+def _tool_calls(text: str) -> list[dict[str, Any]]:
+    """Read one call, or a list of calls that were made at once."""
+    read = as_json(text)
+    calls = read if isinstance(read, list) and read else [read]
+    if all(isinstance(call, dict) and call for call in calls):
+        return [_tool_call(call) for call in calls]
+    # A call that is no JSON stays as written: that is worth seeing.
+    return [{"type": "tool_call", "id": None, "name": None, "arguments": text}]
+
+
+def _tool_call(call: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "tool_call",
         "id": None,
-        "name": to_text(known.get("name")),
-        # A call that is no JSON stays as written: that is worth seeing.
-        "arguments": known.get("arguments", known.get("parameters")) if known else text,
+        "name": to_text(call.get("name")),
+        "arguments": call.get("arguments", call.get("parameters")),
     }
 
 

@@ -208,6 +208,24 @@ def test_sharegpt_calls_of_tools_are_turns_of_the_model() -> None:
     assert ["user", "assistant", "tool"] == roles
 
 
+def test_sharegpt_calls_that_were_made_at_once_are_one_turn() -> None:
+    calls = [{"name": "find_bus", "arguments": {"to": "harbour"}}, {"name": "find_tram"}]
+    _, found = decoded(
+        {"conversations": [turn("human", ASKED), turn("function_call", json.dumps(calls))]}
+    )
+    (row,) = found.interactions
+    assert (["find_bus", "find_tram"], 2) == (row["tool_call_names"], row["n_tool_calls"])
+    (said,) = json.loads(row["output_messages"])
+    assert [{"to": "harbour"}, None] == [part["arguments"] for part in said["parts"]]
+
+
+@pytest.mark.parametrize("text", ["find_bus(to=harbour)", "[]", "{}", '["find_bus"]'])
+def test_a_sharegpt_call_that_is_none_stays_as_written(text: str) -> None:
+    _, found = decoded({"conversations": [turn("human", ASKED), turn("function_call", text)]})
+    (said,) = json.loads(found.interactions[0]["output_messages"])
+    assert [(None, text)] == [(part["name"], part["arguments"]) for part in said["parts"]]
+
+
 def test_sharegpt_preferences_are_compared_by_nobody_known() -> None:
     _, found = decoded(SHAREGPT_PREFERENCE)
     ids = [row["interaction_id"] for row in found.interactions]

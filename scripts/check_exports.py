@@ -110,7 +110,7 @@ def ingest_again(files: list[Path], folder: Path) -> list[Pair]:
     """Ingest exported files into an empty store and build the pairs, nothing left out."""
     project = Project(folder)
     ingest(project, [str(file) for file in files], IngestOptions())
-    config = PairsConfig(heldout_share=0.0, per_user=1.0, per_prompt=1_000)
+    config = PairsConfig(heldout_share=0.0, per_user=10**6, per_prompt=1_000)
     built = build_pairs(read_evidence(project, "TRUE"), config, Untouched())
     return [*built.train, *built.heldout]
 

@@ -82,7 +82,7 @@ def read_trained(pairs: Path) -> Trained:
     """
     rows = pq.read_table(pairs / "provenance.parquet").to_pylist()
     held_out = list(iter_rows(pairs / "data" / "test.parquet"))
-    train = [row for row in rows if row["split"] != "test"]
+    train = [row for row in rows if row["split"] in ("train", "retention")]
     test = [row for row in rows if row["split"] == "test"]
     corrections = {
         origin["context_hash"]: pair["chosen"][-1]["content"]

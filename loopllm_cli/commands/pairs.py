@@ -95,6 +95,8 @@ def pairs(
 
     if from_drift and drift_run and from_drift not in ("latest", drift_run):
         raise typer.BadParameter("--from-drift and --drift-run name two runs")
+    if rank_by and not sample_from:
+        raise typer.BadParameter("--rank-by ranks drawn answers: it needs --sample-from MODEL")
     window = opt.to_window(since, until, model, where)
     store = open_project(project)
     settings = _settings(load_config(store.root, config), allow_judge, join_contexts)

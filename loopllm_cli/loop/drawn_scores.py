@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,21 @@ from loopllm_cli.signals.catalogue import compute_signals
 from loopllm_cli.signals.registry import Signal
 from loopllm_cli.store.project import Project
 
-EVERYWHERE: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """A signal that ranks answers, and the segments in which it does; all, where none is named."""
+    """A signal that ranks answers, and the segments in which it does; None for all of them.
+
+    In the segments where it is `usual`, an answer on its bad side is no model to follow.
+    """
 
     signal: Signal
-    segments: frozenset[str] = EVERYWHERE
+    segments: frozenset[str] | None = None
+    usual: frozenset[str] = frozenset()
 
     def counts_in(self, segment: str | None) -> bool:
         """Say whether the signal ranks answers in a segment."""
-        return not self.segments or segment in self.segments
+        return self.segments is None or segment in self.segments
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,36 @@ class Scores:
     """What signals say of answers.
 
     `values` are from 0 to 1, NaN where nothing could be measured; `is_known` says where a known
-    right answer decided; `bad` names the signals that speak against an answer; `failures` say why
-    a user's signal could not be measured.
+    right answer decided; `is_odd` where an answer is not as the baseline's were, and not known to
+    be right; `bad` names the signals that speak against an answer; `failures` say why a user's
+    signal could not be measured.
     """
 
     values: FloatArray
     is_known: npt.NDArray[np.bool_]
+    is_odd: npt.NDArray[np.bool_]
     bad: list[tuple[str, ...]]
     failures: dict[str, str]
 
 
 def failing_rankers(failing: Failing) -> dict[str, Ranker]:
     """Rank by what a drift run found to be worse, each signal where it was."""
-    found = {
-        name: Ranker(signal, _segments_of(failing, name))
+    return {
+        name: Ranker(
+            signal,
+            None if name == RIGHT else _segments_of(failing.by_segment, name),
+            _segments_of(failing.usual, name),
+        )
         for name, signal in failing.signals.items()
-        if name == RIGHT or _segments_of(failing, name)
     }
-    return found | ({RIGHT: Ranker(failing.signals[RIGHT])} if RIGHT in found else {})
 
 
-def named_rankers(project: Project, config: Config, names: Sequence[str]) -> dict[str, Ranker]:
+def named_rankers(
+    project: Project, config: Config, names: Sequence[str], failing: Failing
+) -> dict[str, Ranker]:
     """Rank by signals that a user names, and by known right answers.
+
+    What the drift run found to be worse ranks nothing, but still tells which answers are odd.
 
     Raises:
         ConfigError: there is no such signal, or it has no worse side.
@@ -78,11 +88,15 @@ def named_rankers(project: Project, config: Config, names: Sequence[str]) -> dic
             "say which with worse = in the signal's table of the configuration",
         )
     wanted = dict.fromkeys((*names, *({RIGHT} & known.keys())))
-    return {name: Ranker(known[name]) for name in wanted}
+    by_drift = failing_rankers(failing)
+    silent = {n: replace(r, segments=frozenset()) for n, r in by_drift.items() if n not in wanted}
+    found = {name: Ranker(known[name]) for name in wanted}
+    usual = {n: replace(found[n], usual=by_drift[n].usual) for n in wanted if n in by_drift}
+    return {**found, **usual, **silent}
 
 
-def _segments_of(failing: Failing, name: str) -> frozenset[str]:
-    return frozenset(label for label, names in failing.by_segment.items() if name in names)
+def _segments_of(named: Mapping[str, frozenset[str]], name: str) -> frozenset[str]:
+    return frozenset(label for label, names in named.items() if name in names)
 
 
 def score_answers(
@@ -107,17 +121,28 @@ def score_answers(
     good = np.full(values.shape, np.nan)
     for place, signal in enumerate(signals.values()):
         good[:, place] = _goodness(values[:, place], signal, sizes)
-    counts = [[ranker.counts_in(segment) for ranker in rankers.values()] for segment in segments]
-    good[~np.array(counts, dtype=bool).reshape(good.shape)] = np.nan
+    is_odd = ((good == 0) & _table(rankers, segments, lambda r, s: s in r.usual)).any(axis=1)
+    good[~_table(rankers, segments, Ranker.counts_in)] = np.nan
     n = np.isfinite(good).sum(axis=1)
     scores = np.divide(np.nansum(good, axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
     is_known = np.zeros(len(n), dtype=bool)
     if RIGHT in rankers:
         right = good[:, list(rankers).index(RIGHT)]
         is_known = np.isfinite(right)
-        scores = np.where(is_known, right, scores)
+        scores, is_odd = np.where(is_known, right, scores), is_odd & ~is_known
     bad = [tuple(name for name, g in zip(rankers, row, strict=True) if g < 0.5) for row in good]
-    return Scores(scores, is_known, bad, failures)
+    return Scores(scores, is_known, is_odd, bad, failures)
+
+
+def _table(
+    rankers: dict[str, Ranker],
+    segments: Sequence[str | None],
+    of: Callable[[Ranker, str | None], bool],
+) -> npt.NDArray[np.bool_]:
+    """Say something of every answer's segment and every signal."""
+    rows = {s: [of(ranker, s) for ranker in rankers.values()] for s in set(segments)}
+    found = np.array([rows[segment] for segment in segments], dtype=bool)
+    return found.reshape(len(segments), len(rankers))
 
 
 def _goodness(values: FloatArray, signal: Signal, sizes: Sequence[int]) -> FloatArray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import compress
 
 import numpy as np
@@ -24,6 +24,9 @@ from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import read_window
 
 RIGHT = "right_answer"
+# Of 20 answers one may be otherwise; of fewer nothing is said.
+_USUAL = 0.95
+_MIN_USUAL = 20
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,14 @@ class Failing:
     """What got worse where: segment label to the names of its signals; the signals by name.
 
     Only rates tell a bad answer from a good one; an amount (a length, a cost) is worse on average
-    and no single answer is to blame.
+    and no single answer is to blame. `usual` names, of everything that got worse anywhere, what
+    nearly all of the baseline's answers in a segment were on the good side of: an answer that is
+    not so may not be bad, but is no model either.
     """
 
     by_segment: dict[str, frozenset[str]]
     signals: dict[str, Signal]
+    usual: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -55,15 +61,31 @@ def failing_signals(
         )
         for segment in run.segments
     }
+    worse = frozenset(
+        c.signal.name
+        for c in run.comparisons
+        if c.verdict is Verdict.WORSE and c.signal.name in rates
+    )
+    anywhere = worse.union(*named.values())
     if not named:
-        worse = frozenset(
-            c.signal.name
-            for c in run.comparisons
-            if c.verdict is Verdict.WORSE and c.signal.name in rates
-        )
         named = dict.fromkeys(baseline.labels, worse)
-    wanted = frozenset().union(*named.values()) | ({RIGHT} & rates.keys())
-    return Failing(named, {name: rates[name] for name in rates if name in wanted})
+    wanted = anywhere | ({RIGHT} & rates.keys())
+    kept = {name: rates[name] for name in rates if name in wanted}
+    usual = _usual(baseline, {name: rates[name] for name in kept if name in anywhere})
+    return Failing(named, kept, {label: usual.get(label, frozenset()) for label in named})
+
+
+def _usual(baseline: Baseline, signals: dict[str, Signal]) -> dict[str, frozenset[str]]:
+    """Return by segment the signals of which nearly all the baseline's answers were good."""
+    profile = baseline.profile.columns(tuple(signals))
+    n, total = profile.n.sum(axis=1), profile.total.sum(axis=1)
+    share = np.divide(total, n, out=np.full(n.shape, np.nan), where=n >= _MIN_USUAL)
+    up = np.array([signal.info.worse is Worse.UP for signal in signals.values()], dtype=bool)
+    good = np.where(up, 1 - share, share) >= _USUAL
+    return {
+        label: frozenset(compress(signals, row))
+        for label, row in zip(baseline.labels, good, strict=True)
+    }
 
 
 def judge_window(
@@ -88,15 +110,29 @@ def judge_window(
     values, _ = compute_signals(batch, failing.signals)
     labels = [baseline.segments.label(int(k)) for k in baseline.segments.assign(batch)]
     bad, known = sides_of(values, [failing.signals[name] for name in names])
-    counted = np.array(
-        [[name in _of(failing, label) for name in names] for label in labels], dtype=bool
-    ).reshape(len(labels), len(names))
+    counted = _where(labels, names, lambda label: _of(failing, label))
+    usual = _where(labels, names, lambda label: failing.usual.get(label, frozenset()))
     opinions = np.sign(np.nan_to_num(batch.numbers("polarity")))
-    told = zip(bad & counted, (known & counted).sum(axis=1), opinions, strict=True)
+    told = zip(
+        bad & counted,
+        (known & counted).sum(axis=1),
+        opinions,
+        np.asarray((bad & usual).any(axis=1)),
+        strict=True,
+    )
     return [
-        Judged(answer, tuple(compress(names, b)), int(k), int(o))
-        for answer, (b, k, o) in zip(to_answers(table, labels), told, strict=True)
+        Judged(answer, tuple(compress(names, b)), int(k), int(o), bool(u))
+        for answer, (b, k, o, u) in zip(to_answers(table, labels), told, strict=True)
     ]
+
+
+def _where(
+    labels: Sequence[str], names: Sequence[str], of: Callable[[str], frozenset[str]]
+) -> npt.NDArray[np.bool_]:
+    """Say of every row and signal whether it counts in the row's segment."""
+    rows = {label: [name in of(label) for name in names] for label in set(labels)}
+    found = np.array([rows[label] for label in labels], dtype=bool)
+    return found.reshape(len(labels), len(names))
 
 
 def _of(failing: Failing, label: str) -> frozenset[str]:

@@ -55,8 +55,11 @@ def sampled_candidates(
     """
     settings = config.pairs
     _refuse_judge(settings, request.model)
-    by_drift = failing_rankers(drifted.failing)
-    rankers = named_rankers(project, config, request.rank_by) if request.rank_by else by_drift
+    rankers = (
+        named_rankers(project, config, request.rank_by, drifted.failing)
+        if request.rank_by
+        else failing_rankers(drifted.failing)
+    )
     asked = prompts_to_ask(drifted.rows, settings.sample_prompts)
     drawn = draw_answers(project, config, request, asked, on_progress)
     answers = [
@@ -99,8 +102,10 @@ def _groups(
 ) -> tuple[list[Group], list[Group]]:
     """Gather the answers to each prompt: those with a known right answer, and the others."""
     scored = [
-        Scored(answer, float(value), bad)
-        for answer, value, bad in zip(answers, scores.values, scores.bad, strict=True)
+        Scored(answer, float(value), bad, bool(odd))
+        for answer, value, bad, odd in zip(
+            answers, scores.values, scores.bad, scores.is_odd, strict=True
+        )
     ]
     groups: tuple[list[Group], list[Group]] = [], []
     for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):

@@ -30,18 +30,20 @@ class Judged:
     """A logged answer, and what the failing signals of its segment say of it.
 
     `bad` names the failing signals on their bad side, `known` counts those that could be measured;
-    `opinion` is +1 for one that people liked, -1 for one they disliked, 0 otherwise.
+    `opinion` is +1 for one that people liked, -1 for one they disliked, 0 otherwise. An answer is
+    `odd` if it is not as nearly all of the baseline's answers in its segment were.
     """
 
     answer: Answer
     bad: tuple[str, ...]
     known: int
     opinion: int = 0
+    odd: bool = False
 
     @property
     def is_good(self) -> bool:
         """Whether all failing signals that could be measured are good, and nobody disliked it."""
-        return self.known > 0 and not self.bad and self.opinion >= 0
+        return self.known > 0 and not self.bad and not self.odd and self.opinion >= 0
 
     @property
     def is_degraded(self) -> bool:

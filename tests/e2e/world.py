@@ -38,13 +38,19 @@ def loopllm(project: Path, *args: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def prepare(project: Path) -> Path:
-    """Ingest the sample world, compare with its first two weeks, and build the pairs."""
+def prepare(project: Path, *options: str, feedback: bool = True) -> Path:
+    """Ingest the sample world, compare with its first two weeks, and build the pairs.
+
+    Args:
+        options: of `loopllm pairs`.
+        feedback: whether anybody said anything of the answers.
+    """
+    said = (str(SAMPLE / "feedback.jsonl.gz"),) if feedback else ()
     for code, args in (
-        (0, ("ingest", str(SAMPLE / "logs"), str(SAMPLE / "feedback.jsonl.gz"))),
+        (0, ("ingest", str(SAMPLE / "logs"), *said)),
         (0, ("baseline", "create", "v1", "--until", "2026-09-21")),
         (10, ("drift", "--baseline", "v1")),
-        (0, ("pairs", "--pairs-out", str(project / "pairs"))),
+        (0, ("pairs", "--pairs-out", str(project / "pairs"), *options)),
     ):
         ended = loopllm(project, *args)
         assert code == ended.code, ended.stdout + ended.stderr

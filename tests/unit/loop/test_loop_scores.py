@@ -50,6 +50,7 @@ def scored(batch: RowBatch, sizes: list[int], **rankers: Ranker) -> Scores:
     return score_answers(batch, rankers, ["refund"] * len(batch), sizes)
 
 
+FAILED = {"refund": frozenset({"refusal"}), "track": frozenset[str]()}
 REFUSED = "I'm sorry, but I cannot help with that."
 
 
@@ -100,8 +101,7 @@ def test_no_answers_give_no_scores() -> None:
 
 def test_the_drifts_signals_rank_where_they_failed_and_right_answers_everywhere() -> None:
     signals = {"refusal": SIGNALS["refusal"], RIGHT: SIGNALS[RIGHT]}
-    failing = Failing({"refund": frozenset({"refusal"}), "track": frozenset()}, signals)
-    rankers = failing_rankers(failing)
+    rankers = failing_rankers(Failing(FAILED, signals))
     assert (True, False) == tuple(rankers["refusal"].counts_in(s) for s in ("refund", "track"))
     assert rankers[RIGHT].counts_in("track")
 
@@ -111,15 +111,29 @@ def test_the_drifts_signals_rank_where_they_failed_and_right_answers_everywhere(
 )
 def test_what_cannot_rank_is_refused(project_dir: Any, name: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
-        named_rankers(Project(project_dir), Config(), [name])
+        named_rankers(Project(project_dir), Config(), [name], Failing({}, {}))
 
 
 def test_a_users_own_signal_ranks_beside_known_right_answers(project_dir: Any) -> None:
-    tone = {"kind": "regex", "pattern": "regards", "worse": "down"}
-    rankers = named_rankers(Project(project_dir), Config(signals={"tone": tone}), ["tone"])
-    assert ["tone", RIGHT] == list(rankers)
-    found = scored(rows(("Done. Kind regards", None), ("Done.", None)), [2], **rankers)
-    assert [1.0, 0.0] == found.values.tolist()
+    tone = {"kind": "regex", "pattern": "[Rr]egards", "worse": "down"}
+    failing = Failing(FAILED, {"refusal": SIGNALS["refusal"]}, {"refund": frozenset({"refusal"})})
+    config = Config(signals={"tone": tone})
+    rankers = named_rankers(Project(project_dir), config, ["tone"], failing)
+    assert ["tone", RIGHT, "refusal"] == list(rankers)
+    batch = rows(("Done. Kind regards", None), ("Done.", None), (f"{REFUSED} Regards", None))
+    found = scored(batch, [3], **rankers)
+    assert [1.0, 0.0, 1.0] == found.values.tolist()
+    assert [False, False, True] == found.is_odd.tolist()
+
+
+def test_what_nearly_all_of_the_baselines_answers_were_is_asked_of_a_model_answer() -> None:
+    """It ranks nothing; a known right answer may be as it likes."""
+    usual = Ranker(SIGNALS["json_answer"], frozenset(), frozenset({"refund"}))
+    rankers = {"json_answer": usual, RIGHT: Ranker(SIGNALS[RIGHT])}
+    batch = rows(('{"a": 1}', None), ("Done.", None), ("yes", "yes"))
+    found = scored(batch, [2, 1], **rankers)
+    assert [False, True, False] == found.is_odd.tolist()
+    assert np.isnan(found.values[:2]).all()
 
 
 def test_a_users_signal_that_fails_ranks_nothing_and_is_named() -> None:

@@ -48,10 +48,21 @@ def test_equal_answers_never_pair_even_without_a_margin() -> None:
     assert [] == pairs(scored((GOOD, 0.5), (BAD, 0.5)), min_margin=0.0)
 
 
-def test_of_equally_good_answers_the_commonest_is_taken_then_the_shortest() -> None:
+def test_of_equally_good_answers_the_commonest_is_taken() -> None:
     often = scored(("long but common", 1.0), ("short", 1.0), ("long but common ", 1.0), (BAD, 0.0))
     assert "long but common" == pairs(often)[0][0].strip()
-    assert "short" == pairs(scored(("a longer one", 1.0), ("short", 1.0), (BAD, 0.0)))[0][0]
+
+
+def test_of_answers_given_once_the_one_that_says_what_the_others_say_is_taken() -> None:
+    refunds = [(f"The refund of order {n} has begun.", 1.0) for n in (57, 57_000, 7)]
+    garbage = [("help it.", 1.0), ("order order soon it", 1.0)]
+    assert pairs(scored(*garbage, *refunds, (BAD, 0.0)))[0][0].startswith("The refund of order")
+
+
+def test_an_answer_that_is_not_as_the_baselines_were_may_be_the_worse_only() -> None:
+    odd = Scored(answer("odd", "Order 12 is on its way."), 1.0, odd=True)
+    assert [("right", "no", 0.8)] == pairs([odd, *scored(("right", 0.8), ("no", 0.0))])
+    assert [] == pairs([odd, *scored(("no", 0.0))])
 
 
 def test_an_answer_that_was_cut_off_may_be_the_worse_but_not_the_better() -> None:

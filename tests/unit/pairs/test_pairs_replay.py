@@ -49,6 +49,7 @@ def test_what_failed_then_or_was_disliked_or_unknown_is_no_model() -> None:
     assert [] == found([judged("v1", GOOD, bad=1)], bad)
     assert [] == found([judged("v1", GOOD, opinion=-1)], bad)
     assert [] == found([Judged(answer("v1", GOOD), (), 0)], bad)
+    assert [] == found([Judged(answer("v1", GOOD), (), 2, odd=True)], bad)
     assert [] == found([judged("v1", REFUSED)], bad)
     assert [] == found([judged("v1", GOOD, finish_reason="length")], bad)
 

@@ -211,7 +211,7 @@ def test_a_pairs_folder_says_what_was_trained_on_and_what_is_known_to_be_right(
     assert frozenset({"prompt t", "prompt u", "prompt r"}) == trained.prompts
     assert {"context h": "better 0", "context j": "better 2"} == trained.corrections
     assert 1 == len(trained.like)
-    assert trained.like.find(canonical_words("Please, what is R good for?"))
+    assert not trained.like.find(canonical_words("Please, what is R good for?"))
 
 
 def prompt(number: int, **fields: Any) -> Prompt:

@@ -50,6 +50,14 @@ JoinOption = Annotated[
     str | None,
     typer.Option("--join-contexts", help="Which contexts count as one: off, normalised, similar."),
 ]
+TokenizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenizer",
+        metavar="MODEL",
+        help="Count tokens as this model does [default: --sample-from, else an estimate].",
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Fail (exit 3) on anything that the audit finds.")
 ]
@@ -71,6 +79,7 @@ def pairs(
     rank_by: RankOption = None,
     allow_judge: JudgeOption = False,
     join_contexts: JoinOption = None,
+    tokenizer: TokenizerOption = None,
     strict: StrictOption = False,
     pairs_out: OutOption = None,
     json_out: opt.JsonOutOption = None,
@@ -103,7 +112,7 @@ def pairs(
     sample = SampleRequest(sample_from, n_samples, tuple(rank_by or ())) if sample_from else None
     run = drift_run or (from_drift if from_drift != "latest" else None)
     repair = RepairRequest(from_drift is not None, sample)
-    request = PairsRequest(window, run, pairs_out, repair, strict)
+    request = PairsRequest(window, run, pairs_out, repair, strict, tokenizer or sample_from)
     summary = make_pairs(store, settings, request, lambda said: remark(said, quiet=quiet))
     record = to_json(summary)
     write_run(store, "pair-sets", summary.content_hash[:12], record)

@@ -35,6 +35,7 @@ def audit_built(
     baseline: Baseline | None,
     *,
     evidence: Evidence | None = None,
+    tokenize: Tokenize | None = None,
 ) -> tuple[Finding, ...]:
     """Look for what would make training on these pairs a mistake.
 
@@ -42,8 +43,9 @@ def audit_built(
         run: the drift run that the pairs are to repair; without it, what needs one says so.
         baseline: the one that the run compared with.
         evidence: what the pairs were made of; without it, nobody is asked whether thumbs agree.
+        tokenize: counts tokens; without it, they are estimated from characters.
     """
-    known = context_of(project, config, run, baseline)
+    known = replace(context_of(project, config, run, baseline), tokenize=tokenize)
     if evidence is not None:
         known = replace(known, thumbs=thumbs_of(evidence, built))
     wanted = [pair.context_hash for pair in (*built.train, *built.heldout)]
@@ -66,9 +68,17 @@ def context_of(
     )
 
 
-def with_tokenizer(known: AuditContext, tokenize: Tokenize) -> AuditContext:
-    """Return the context with a tokenizer, by which tokens are counted and not estimated."""
-    return replace(known, tokenize=tokenize)
+def tokenizer_of(model: str) -> Tokenize:
+    """Return how a model cuts a text into tokens.
+
+    Raises:
+        MissingExtra: the training extra is not installed.
+        ModelUnusable: the model has no tokenizer that could be trained with.
+    """
+    from loopllm_cli.correct.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    return lambda text: tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
 def insist(findings: Iterable[Finding], place: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import AlreadyExists, LoopllmError, NoFeedback
-from loopllm_cli.loop.audit import audit_built, insist
+from loopllm_cli.loop.audit import audit_built, insist, tokenizer_of
 from loopllm_cli.loop.records import latest_drift_run, read_drift_run
 from loopllm_cli.loop.repairs import RepairRequest, find_repairs
 from loopllm_cli.loop.settled import settled_answers
@@ -36,7 +36,8 @@ class PairsRequest:
     """Which answers to look at, what to repair, and where the dataset goes.
 
     `drift_run` names the run whose drifted segments are to be corrected; the newest, if None.
-    With `strict`, an audit that finds a reason not to train on the pairs is an error.
+    With `strict`, an audit that finds a reason not to train on the pairs is an error. `tokenizer`
+    names the model whose tokens are counted; they are estimated, if None.
     """
 
     window: Window = field(default_factory=Window)
@@ -44,6 +45,7 @@ class PairsRequest:
     out: Path | None = None
     repair: RepairRequest = field(default_factory=RepairRequest)
     strict: bool = False
+    tokenizer: str | None = None
 
 
 def make_pairs(
@@ -59,10 +61,12 @@ def make_pairs(
         UsageError: the drift run does not exist, or there is nothing to repair from.
         AuditFailed: `strict`, and the audit found something; the dataset stands there, but is not
             the newest.
+        ModelUnusable: the tokenizer cannot be loaded.
     """
     run = _drift_run(project, request.drift_run)
     baseline = read_baseline(project, run.baseline_name) if run else None
     candidates = find_repairs(project, config, (run, baseline), request.repair, on_progress)
+    tokenize = tokenizer_of(request.tokenizer) if request.tokenizer else None
     evidence = _read(project, request.window, baseline)
     if not evidence.votes and not candidates:
         raise NoFeedback(
@@ -77,7 +81,9 @@ def make_pairs(
     )
     if not built.train:
         raise _no_pair(built)
-    findings = audit_built(project, config, built, run, baseline, evidence=evidence)
+    findings = audit_built(
+        project, config, built, run, baseline, evidence=evidence, tokenize=tokenize
+    )
     built = replace(built, findings=findings)
     origin = {
         "baseline_name": run.baseline_name if run else None,

@@ -74,7 +74,8 @@ def apply_reviews(
 
 def content_of(pair: Pair) -> str:
     """Return a digest of what a reviewer reads, whichever side is the better one."""
-    return digest(pair.context_hash, *sorted((pair.chosen, pair.rejected)))
+    sides = ((pair.chosen, pair.chosen_calls), (pair.rejected, pair.rejected_calls))
+    return digest(pair.context_hash, *sorted(text + (calls or "") for text, calls in sides))
 
 
 def mirror_id(pair: Pair) -> str:

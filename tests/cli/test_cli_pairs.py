@@ -55,3 +55,13 @@ def test_options_that_do_not_fit_are_refused(
     assert 1 <= said.code <= 4
     assert why in flat(said)
     assert not (filled / ".loopllm" / "pairs").exists()
+
+
+@pytest.mark.train
+def test_tokens_are_counted_with_a_models_tokenizer_and_else_estimated(filled: Path) -> None:
+    pytest.importorskip("transformers")
+    model = Path(__file__).parents[2] / "sample_data" / "models" / "v2"
+    assert "(estimated)" in loopllm("pairs", "--verbose").out
+    assert "(counted)" in loopllm("pairs", "--verbose", "--tokenizer", str(model)).out
+    refused = loopllm("pairs", "--tokenizer", str(filled))
+    assert "has no tokenizer" in flat(refused)

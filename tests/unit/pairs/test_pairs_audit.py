@@ -16,7 +16,7 @@ from pair_evidence import correction, down, up
 
 from loopllm_cli.config import Config
 from loopllm_cli.errors import AuditFailed
-from loopllm_cli.loop.audit import audit_built, context_of, insist, thumbs_of, with_tokenizer
+from loopllm_cli.loop.audit import audit_built, context_of, insist, thumbs_of
 from loopllm_cli.model import Finding, Pair, Severity, Unpaired
 from loopllm_cli.pairs.audit import AuditContext, BaselineRows
 from loopllm_cli.pairs.audit.shares import mean_of, share_of
@@ -318,7 +318,6 @@ def test_the_recipe_says_how_many_tokens_fit(tmp_path: Path, asked: object, used
     config = Config(correct={} if asked is None else {"max_length": asked})
     known = context_of(Project(tmp_path), config, None, None)
     assert (used, None) == (known.max_length, known.tokenize)
-    assert with_tokenizer(known, str.split).tokenize is not None
 
 
 def test_pairs_of_a_project_without_a_drift_run_are_audited(tmp_path: Path) -> None:

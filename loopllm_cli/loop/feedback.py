@@ -27,6 +27,7 @@ from loopllm_cli.profiles.baseline import Baseline, read_baseline
 from loopllm_cli.profiles.segments import OTHER
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.store import tables
+from loopllm_cli.store.memory import collection_paused
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import where_clause
 
@@ -48,6 +49,7 @@ class PairsRequest:
     tokenizer: str | None = None
 
 
+@collection_paused()
 def make_pairs(
     project: Project,
     config: Config,

@@ -35,13 +35,8 @@ _FACTS = (
     *("request_time", "n_tool_calls", "turn_index", "previous_response_id", "source_format"),
     "redaction",
 )
-TEXT_FIELDS = (
-    "input_messages",
-    "output_messages",
-    "text",
-    "tools",
-    "reference_answer",
-    "prompt_text",
+_TEXTS = (
+    *("input_messages", "output_messages", "text", "tools", "reference_answer", "prompt_text"),
 )
 _MIN_BLOCK = 1 << 17
 _ROWS = 1 << 14
@@ -243,7 +238,7 @@ def _to_answers(rows: pa.Table, segment: str | None) -> StoredAnswers:
     }
     columns: dict[str, Column] = {
         **words,
-        **dict.fromkeys(TEXT_FIELDS, unread),
+        **dict.fromkeys(_TEXTS, unread),
         "interaction_id": Values(names),
         "model": Words.read(model),
         "has_tools": Values((False, True), numpy_mask(rows.column("has_tools")).astype(np.int64)),

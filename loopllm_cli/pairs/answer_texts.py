@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from loopllm_cli.pairs.answer_columns import TEXT_FIELDS, StoredAnswers
+from loopllm_cli.pairs.answer_columns import StoredAnswers
 from loopllm_cli.pairs.evidence import UNREAD, Answer
 from loopllm_cli.store import tables
-from loopllm_cli.store.arrays import arrow_ints
 from loopllm_cli.store.locations import Location
 from loopllm_cli.store.memory import give_back
 
@@ -75,7 +73,7 @@ class StoredTexts:
         for start in range(0, len(answers), _ROWS):
             some = answers[start : start + _ROWS]
             for answer, segment in zip(some, self._segmenter(some), strict=True):
-                object.__setattr__(answer, "segment", segment)
+                answer.segment = segment
 
 
 def _hits(
@@ -84,32 +82,29 @@ def _hits(
     ids = batch.column("interaction_id").to_pylist()
     places = [place for place, name in enumerate(ids) if name in wanted]
     if places:
-        rows = arrow_ints(np.array(places))
-        # Nothing is taken of string views, so these are written out first.
-        columns = [_taken(batch.column(name), rows) for name in names]
+        columns = [_taken(batch.column(name), places) for name in names]
         for place, *texts in zip(places, *columns, strict=True):
             yield ids[place], texts
 
 
-def _taken(column: pa.Array, rows: pa.Array) -> list[str | None]:
+def _taken(column: pa.Array, places: list[int]) -> list[str | None]:
     if column.null_count == len(column):
-        return [None] * len(rows)
-    taken: list[str | None] = column.cast(pa.large_string()).take(rows).to_pylist()
-    return taken
+        return [None] * len(places)
+    # Arrow takes nothing of string views, and to write them all out would cost more than this.
+    return [column[place].as_py() for place in places]
 
 
 def _fill(answer: Answer, texts: list[Any], contexts: dict[str, str]) -> None:
-    """Put its texts into an answer, which is frozen otherwise: nobody has read one before."""
-    inputs, outputs, text, tools, reference, *prompt = texts
+    """Put its texts into an answer."""
+    inputs, outputs, text, answer.tools, answer.reference_answer, *prompt = texts
     if inputs is not None:
         # Answers to one context share its text.
         inputs = contexts.setdefault(inputs, inputs)
     if outputs is not None and is_plain_json(outputs):
         outputs = PLAIN
-    values = (inputs, outputs, text or "", tools, reference, *prompt)
-    # The prompt apart stands in the messages too, and is read for its segment alone.
-    for field, value in zip(TEXT_FIELDS, values, strict=False):
-        object.__setattr__(answer, field, value)
+    answer.input_messages, answer.output_messages, answer.text = inputs, outputs, text or ""
+    if prompt:  # it stands in the messages, too, and is read for its segment alone
+        answer.prompt_text = prompt[0]
 
 
 def is_plain_json(output: str) -> bool:

@@ -30,6 +30,7 @@ from loopllm_cli.pairs.select import select_pairs
 from loopllm_cli.pairs.split import in_order, split_pairs
 from loopllm_cli.pairs.unpaired import build_unpaired
 from loopllm_cli.pairs.untouched import Untouched
+from loopllm_cli.signals.refusals import are_refusals
 from loopllm_cli.store.memory import collection_paused
 
 
@@ -137,10 +138,12 @@ def _load(evidence: Evidence, candidates: Sequence[Candidate], names: Collection
 def _guarded(candidates: list[Candidate], config: PairsConfig, account: Account) -> list[Pair]:
     """Apply the guards; what a candidate holds goes with it."""
     pairs: list[Pair] = []
+    declined = list(are_refusals(candidate.better for candidate in candidates))
     candidates.reverse()
+    declined.reverse()
     while candidates:
-        candidate = candidates.pop()
-        reason = refuse(candidate, config)
+        candidate, is_declined = candidates.pop(), declined.pop()
+        reason = refuse(candidate, config, is_declined=is_declined)
         if reason:
             account.drop(Stage.GUARD, reason, [vote.feedback_id for vote in candidate.votes])
         else:

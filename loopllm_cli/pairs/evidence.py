@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NoReturn, Protocol, cast
+from typing import Final, NamedTuple, NoReturn, Protocol, cast
 
 from loopllm_cli.model import Message
 from loopllm_cli.pairs.chat import to_messages
@@ -50,14 +50,16 @@ class TextNotRead(RuntimeError):
     """A text of an answer was used that `Evidence.load` has not been asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """One logged response, with what a pair needs of it.
 
     From a store, the texts (`prompt_text`, `input_messages`, `output_messages`, `text`, `tools`,
-    `reference_answer`) are `UNREAD` until `Evidence.load` fills them in. Of an answer that is one
-    text, `output_messages` then has the shape without the text, which stands in `text`;
-    `prompt_text` is read only where the segment follows from it.
+    `reference_answer`) are `UNREAD` until `Evidence.load` fills them in; nothing else is ever
+    changed. Of an answer that is one text, `output_messages` then has the shape without the text,
+    which stands in `text`; `prompt_text` is read only where the segment follows from it.
+
+    Not frozen: that would take seven times as long to make, and there are a million of them.
     """
 
     interaction_id: str
@@ -94,8 +96,7 @@ class Answer:
         return self.output_messages is not None and to_chat(self.output_messages) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(NamedTuple):
     """One piece of feedback, with its targets resolved to interaction ids."""
 
     feedback_id: str

@@ -44,8 +44,14 @@ _EMPTY = "an empty side"
 _ERROR = "an answer that is an error"
 
 
-def refuse(candidate: Candidate, config: PairsConfig) -> str | None:
-    """Return why a candidate may not become a pair, None if it may."""
+def refuse(
+    candidate: Candidate, config: PairsConfig, *, is_declined: bool | None = None
+) -> str | None:
+    """Return why a candidate may not become a pair, None if it may.
+
+    Args:
+        is_declined: whether the better side is a refusal, where that is known already.
+    """
     rejected, chosen = candidate.rejected, candidate.chosen
     for side in (rejected, chosen):
         reason = None if side is None else refuse_answer(side, tools=True)
@@ -58,7 +64,8 @@ def refuse(candidate: Candidate, config: PairsConfig) -> str | None:
     better, worse = candidate.better, rejected.text
     if len(better) > MAX_ANSWER_CHARS:
         return "an answer of enormous length"
-    return _refuse_sides(candidate, better, worse) or (
+    declined = is_refusal(better) if is_declined is None else is_declined
+    return _refuse_sides(candidate, better, worse, declined=declined) or (
         refuse_rewrite(candidate, config) if candidate.rule in WRITTEN else None
     )
 
@@ -105,7 +112,7 @@ def refuse_facts(answer: Answer) -> str | None:
     return None
 
 
-def _refuse_sides(candidate: Candidate, better: str, worse: str) -> str | None:
+def _refuse_sides(candidate: Candidate, better: str, worse: str, *, declined: bool) -> str | None:
     chosen, rejected = candidate.chosen, candidate.rejected
     chosen_calls = calls_of(chosen.output_messages) if chosen else None
     rejected_calls = calls_of(rejected.output_messages)
@@ -117,7 +124,7 @@ def _refuse_sides(candidate: Candidate, better: str, worse: str) -> str | None:
         return "masked data on one side only"
     if is_failure(better):
         return "the chosen side is an error message"
-    if is_refusal(better) and not is_refusal(worse) and not _is_labelled(candidate):
+    if declined and not is_refusal(worse) and not _is_labelled(candidate):
         return "the chosen side is a refusal"
     return None
 
@@ -129,8 +136,9 @@ def masks_of(text: str) -> set[str]:
 
 def is_failure(text: str) -> bool:
     """Say whether a text is what a program says instead of an answer."""
-    head = " ".join(text[: 2 * _FAILED_CHARS].split()).lower()
-    return len(text) <= 2 * _FAILED_CHARS and _FAILED.match(head.lstrip("[(*#> ")) is not None
+    if len(text) > 2 * _FAILED_CHARS:
+        return False
+    return _FAILED.match(" ".join(text.split()).lower().lstrip("[(*#> ")) is not None
 
 
 def _is_labelled(candidate: Candidate) -> bool:

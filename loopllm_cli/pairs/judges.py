@@ -75,6 +75,8 @@ def prefer_people(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Drop]]:
         The pairs that stay, in their order, and what is left out.
     """
     given = list(pairs)
+    if not any(pair.rule.startswith(JUDGED) for pair in given):
+        return given, []
     decided: dict[frozenset[str], set[str]] = {}
     for pair in given:
         if not pair.rule.startswith(JUDGED):

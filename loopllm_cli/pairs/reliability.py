@@ -23,8 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from scipy.special import expit, logit
-from scipy.stats import beta, t
+from scipy.special import betaln, expit, logit, stdtrit, xlog1py, xlogy
 
 from loopllm_cli.drift.intervals import wilson
 
@@ -184,10 +183,15 @@ class _Fitted:
     population: FloatArray
 
 
+def _beta_density(x: FloatArray, a: float, b: float) -> FloatArray:
+    density: FloatArray = np.exp(xlogy(a - 1, x) + xlog1py(b - 1, -x) - betaln(a, b))
+    return density
+
+
 def _propagate(votes: Votes, n_raters: int, start: float) -> _Fitted:
     """Pass messages between items and raters, and refit the population, until nothing moves."""
     worth, size = _WIDE if n_raters <= _FEW else _NARROW
-    density = beta.pdf(_GRID.values, start * size, (1 - start) * size) + _PRIOR_FLOOR
+    density = _beta_density(_GRID.values, start * size, (1 - start) * size) + _PRIOR_FLOOR
     first = population = density * _GRID.widths / (density * _GRID.widths).sum()
     weight = np.full(len(votes), logit(start))
     for _ in range(_MAX_ROUNDS):
@@ -270,7 +274,7 @@ def _widen(votes: Votes, limits: FloatArray, shared: Shared, start: float) -> Fl
             counts = _tally(part.rater, fitted.log_odds, len(mean))
             again.append(_finely(counts, fitted.population)[0])
     spread = np.std(again, axis=0) * np.sqrt((len(again) - 1) * len(few) / len(votes))
-    reach = float(t.ppf(0.975, _GROUPS - 1)) * spread
+    reach = float(stdtrit(_GROUPS - 1, 0.975)) * spread
     return np.stack(
         [
             np.minimum(low, np.maximum(mean - reach, 0)),

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logit
-from scipy.stats import binom
+from scipy.special import bdtrc, logit
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Agreement, Annotator
@@ -133,7 +132,7 @@ def _same_place(cast: Cast) -> FloatArray:
     if not shown.any() or not 1 - _LEANING <= firsts.sum() / n.sum() <= _LEANING:
         return nobody
     most = np.maximum(firsts, n - firsts)
-    p = binom.sf(most - 1, n, _LEANING)
+    p = bdtrc(most - 1, n, _LEANING)
     known = np.array([bool(name) for name in cast.names])
     return np.where(known & (p < _BY_LUCK), most / np.maximum(n, 1), nobody)
 

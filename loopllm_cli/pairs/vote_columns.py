@@ -124,8 +124,8 @@ class StoredVotes(VoteTable):
             yield from self._made(rows[start : start + _BLOCK])
 
     def _made(self, rows: Numbers) -> Iterable[Vote]:
-        taken = (self._columns[name].take(rows) for name in Vote.__dataclass_fields__)
-        return (Vote(*values) for values in zip(*taken, strict=True))
+        taken = (self._columns[name].take(rows) for name in Vote._fields)
+        return map(Vote._make, zip(*taken, strict=True))
 
     def of_kind(self, kind: str) -> list[Vote]:
         """Return the votes of one kind."""

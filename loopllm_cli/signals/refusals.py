@@ -10,10 +10,16 @@ that no input can make it slow.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
-from loopllm_cli.signals.batch import RowBatch
+import numpy as np
+import pyarrow.compute as pc
+
+from loopllm_cli.signals.batch import FloatArray, RowBatch
 from loopllm_cli.signals.refusals_languages import OTHER_LANGUAGES, Declining
 from loopllm_cli.signals.texts import straight
+from loopllm_cli.store.arrays import arrow_bytes, numpy_mask
 
 HEAD_CHARS = 300
 _SLACK_CHARS = 100  # markup and blanks that are dropped before the head is cut
@@ -128,6 +134,12 @@ _ENGLISH_TRIGGERS = (
     "not", "n't", "unable", "decline", "refuse", "against", "unethical", "illegal", "inappropriate",
     "sorry",
 )  # fmt: skip
+# Without one of these, no rule fires. Arrow looks for all of them at once, in a thirtieth of the
+# time that the rules take.
+_TRIGGERS = "|".join(
+    sorted({*map(re.escape, _ENGLISH_TRIGGERS), *(re.escape(t) for p in _ALL for t in p.triggers)})
+)
+_BLOCK = 1 << 14
 
 
 def head_of(text: str) -> str:
@@ -144,6 +156,24 @@ def heads(batch: RowBatch) -> list[str | None]:
 def is_refusal(text: str) -> bool:
     """Say whether an answer opens by declining to do what was asked."""
     return opens_with_refusal(head_of(text))
+
+
+def refusals(heads: Sequence[str | None]) -> FloatArray:
+    """Say of many heads which open with a refusal: 1 or 0, NaN where there is none."""
+    # Half a character, which Arrow refuses, is no part of a trigger.
+    texts = [(head or "").encode("utf-8", "replace") for head in heads]
+    has = numpy_mask(pc.match_substring_regex(arrow_bytes(texts), _TRIGGERS))
+    found = np.where([head is None for head in heads], np.nan, 0.0)
+    for at in np.flatnonzero(has).tolist():
+        found[at] = opens_with_refusal(heads[at] or "")
+    return found
+
+
+def are_refusals(texts: Iterable[str]) -> Iterator[bool]:
+    """Say of many texts, one after the other, whether they are refusals."""
+    waiting = iter(texts)
+    while block := list(islice(waiting, _BLOCK)):
+        yield from (refusals([head_of(text) for text in block]) == 1).tolist()
 
 
 def opens_with_refusal(head: str) -> bool:

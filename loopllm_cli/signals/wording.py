@@ -12,7 +12,7 @@ from loopllm_cli.model import SignalKind, Worse
 from loopllm_cli.signals.apologies import opens_with_apology
 from loopllm_cli.signals.batch import FloatArray, RowBatch, each
 from loopllm_cli.signals.hedges import hedges
-from loopllm_cli.signals.refusals import heads, opens_with_refusal
+from loopllm_cli.signals.refusals import heads, refusals
 from loopllm_cli.signals.registry import signal
 from loopllm_cli.signals.texts import answer_words, answers_lowered
 
@@ -31,7 +31,7 @@ def refusal(batch: RowBatch) -> FloatArray:
     do X, but I can do Y") counts as an answer; refusals after the first 300 characters; other
     languages.
     """
-    return each(heads(batch), opens_with_refusal)
+    return refusals(heads(batch))
 
 
 @signal("hedging", SignalKind.RATE, Worse.EITHER, 0.02, version=2)

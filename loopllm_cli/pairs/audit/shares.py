@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from loopllm_cli.drift.intervals import wilson
 from loopllm_cli.model import Finding, Pair, Severity
@@ -88,7 +88,7 @@ def mean_of(values: npt.NDArray[np.float64], keys: Sequence[str]) -> tuple[float
     if len(sums) < 2:
         return mean, float("nan"), float("nan")
     error = np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / len(values)
-    half = float(stats.t.ppf(0.975, len(sums) - 1) * error)
+    half = float(special.stdtrit(len(sums) - 1, 0.975) * error)
     return mean, mean - half, mean + half
 
 

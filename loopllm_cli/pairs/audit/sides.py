@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ ONE_TEXT = 0.5
 """One chosen text in most pairs teaches that text, whatever is asked."""
 
 _MAX_CHARS = 4_000
+_NO_LETTERS = re.compile(r"[\W_]+")
 _SIDES = {"chosen": chosen_of, "rejected": rejected_of}
 
 
@@ -55,7 +57,7 @@ def _empty(case: Case) -> Finding:
 
 def _identical(case: Case) -> Finding:
     """Count pairs whose sides are equal but for case and white space."""
-    hits = [_bare(chosen_of(pair)) == _bare(rejected_of(pair)) for pair in case.train]
+    hits = [_is_same(chosen_of(pair), rejected_of(pair)) for pair in case.train]
     share = by_user(case.train, hits)
     severity = over(share, NO_LESSON, Severity.FAIL)
     if severity is Severity.OK and share.hits:
@@ -139,8 +141,10 @@ def _both_ways(case: Case) -> Finding:
     return replace(found, examples=examples(case.train, hits))
 
 
-def _bare(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _is_same(one: str, other: str) -> bool:
+    """Say whether two texts are equal but for case and blanks; most differ in the first word."""
+    first, second = (" ".join(text.split(maxsplit=1)[:1]).casefold() for text in (one, other))
+    return first == second and one.casefold().split() == other.casefold().split()
 
 
 def folded(text: str) -> str:
@@ -148,5 +152,5 @@ def folded(text: str) -> str:
 
     A text without any (a row of emoji) stays as it is.
     """
-    bare = "".join(filter(str.isalnum, text.casefold()))
+    bare = _NO_LETTERS.sub("", text.casefold())
     return bare or text.strip()

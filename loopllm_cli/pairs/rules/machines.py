@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
@@ -96,7 +95,7 @@ def _scores(evidence: Evidence, config: PairsConfig) -> Iterator[Outcome]:
                 yield Dropped("judge's score of which more may be worse", (vote,))
             else:
                 # A judge without a name of its own is known by that of its metric.
-                scored.append(replace(vote, annotator_id=vote.annotator_id or vote.name or "judge"))
+                scored.append(vote._replace(annotator_id=vote.annotator_id or vote.name or "judge"))
     scale = Scale(f"{JUDGED}score", config.min_judge_margin, tries_of(config))
     yield from of_raters(evidence, scored, scale)
 

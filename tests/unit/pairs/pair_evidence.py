@@ -64,8 +64,8 @@ def vote(
         annotator_kind="HUMAN",
         feedback_time=START + timedelta(minutes=at),
     )
-    made = replace(plain, **fields)
-    return replace(made, feedback_id=made.feedback_id or str(hash_of(made)))
+    made = plain._replace(**fields)
+    return made._replace(feedback_id=made.feedback_id or str(hash_of(made)))
 
 
 def hash_of(made: Vote) -> str:

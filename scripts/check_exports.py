@@ -25,9 +25,9 @@ from loopllm_cli.loop.feedback import PairsRequest, make_pairs
 from loopllm_cli.loop.review_import import import_reviews
 from loopllm_cli.model import ExportSummary, Pair
 from loopllm_cli.pairs.build import build_pairs
-from loopllm_cli.pairs.evidence import read_evidence
-from loopllm_cli.pairs.review_log import read_decisions
-from loopllm_cli.pairs.stored_rows import iter_rows
+from loopllm_cli.pairs.dataset.stored_rows import iter_rows
+from loopllm_cli.pairs.evidence.from_store import read_evidence
+from loopllm_cli.pairs.review.log import read_decisions
 from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from loopllm_cli.pairs.contexts import normalised_key, similarity
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.wording import canonical_words
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.wording import canonical_words
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 THRESHOLDS = (0.0, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 1.0)

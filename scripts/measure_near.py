@@ -25,9 +25,9 @@ from pathlib import Path
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from loopllm_cli.pairs import near
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.wording import canonical_words
+from loopllm_cli.pairs.selection import near
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.wording import canonical_words
 from scripts.measure_implicit import wilson
 from scripts.world import phrases
 

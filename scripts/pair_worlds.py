@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.sources.rows import digest, normalise
 
 Record = dict[str, Any]

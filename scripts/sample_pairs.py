@@ -16,7 +16,7 @@ from loopllm_cli.loop.feedback import PairsRequest, make_pairs
 from loopllm_cli.loop.records import write_run
 from loopllm_cli.model import PairsSummary, Retained, Window
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.stored import StoredPairs
+from loopllm_cli.pairs.dataset.stored import StoredPairs
 from loopllm_cli.render.as_json import to_json
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project

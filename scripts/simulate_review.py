@@ -14,8 +14,8 @@ import random
 from datetime import UTC, datetime
 
 from loopllm_cli.model import Choice, ReviewDecision
-from loopllm_cli.pairs.review_queue import RANDOM, Candidate, order_questions
-from loopllm_cli.pairs.review_tally import estimate_noise, rate
+from loopllm_cli.pairs.review.queue import RANDOM, Candidate, order_questions
+from loopllm_cli.pairs.review.tally import estimate_noise, rate
 
 N_PAIRS, N_DOUBTFUL = 2000, 300
 WRONG_DOUBTFUL, WRONG_OTHER = 0.45, 0.04

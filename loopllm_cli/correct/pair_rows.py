@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.errors import BadPairs
 from loopllm_cli.model import Message
-from loopllm_cli.pairs.stored_rows import decoded
+from loopllm_cli.pairs.chat import has_calls
+from loopllm_cli.pairs.dataset.stored_rows import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class PairRow:
     @property
     def has_tools(self) -> bool:
         """Whether tools were offered, called or answered."""
-        calls = any(m["role"] == "tool" or "tool_calls" in m for m in self.prompt)
+        calls = has_calls(self.prompt)
         return calls or bool(self.tools or self.chosen_calls or self.rejected_calls)
 
     def as_trl(self) -> dict[str, Any]:

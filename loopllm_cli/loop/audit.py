@@ -16,7 +16,7 @@ from loopllm_cli.model import DriftResult, Finding, Severity, Verdict
 from loopllm_cli.pairs.audit import AuditContext, BaselineRows, audit_pairs
 from loopllm_cli.pairs.audit.context import DEFAULT_MAX_LENGTH, Tokenize
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.judges import is_machine
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.signals.registry import Signal

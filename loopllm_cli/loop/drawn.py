@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.config import Config
 from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.sources.rows import digest
 from loopllm_cli.store.project import Project
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from loopllm_cli.errors import AlreadyExists, BadPairs, UsageError
 from loopllm_cli.model import ExportSummary
+from loopllm_cli.pairs.dataset.stored import latest_pairs, read_card
+from loopllm_cli.pairs.dataset.stored_rows import iter_rows
 from loopllm_cli.pairs.exports import load_targets
 from loopllm_cli.pairs.exports.target import ORIGIN, Part, Row, Target, Writing
-from loopllm_cli.pairs.stored import latest_pairs, read_card
-from loopllm_cli.pairs.stored_rows import iter_rows
 from loopllm_cli.store.project import Project
 
 SPLITS = ("train", "test", "all")

@@ -16,12 +16,13 @@ from loopllm_cli.loop.repairs import RepairRequest, find_repairs
 from loopllm_cli.loop.settled import settled_answers
 from loopllm_cli.model import DriftResult, PairsSummary, Window
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
-from loopllm_cli.pairs.dataset import content_hash, write_dataset
-from loopllm_cli.pairs.evidence import Answer, Evidence
-from loopllm_cli.pairs.from_store import read_evidence, with_segments
-from loopllm_cli.pairs.review_log import read_decisions
-from loopllm_cli.pairs.stored import StoredPairs
-from loopllm_cli.pairs.stored import latest_pairs as latest_pairs
+from loopllm_cli.pairs.dataset.stored import StoredPairs
+from loopllm_cli.pairs.dataset.stored import latest_pairs as latest_pairs
+from loopllm_cli.pairs.dataset.write import content_hash, write_dataset
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.from_store import read_evidence, with_segments
+from loopllm_cli.pairs.review.log import read_decisions
 from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
 from loopllm_cli.profiles.segments import OTHER

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loopllm_cli.pairs.review_log import log_files, read_line, read_lines
-from loopllm_cli.pairs.stored import logged_id
+from loopllm_cli.pairs.dataset.stored import logged_id
+from loopllm_cli.pairs.review.log import log_files, read_line, read_lines
 from loopllm_cli.store.erase import Erasure
 from loopllm_cli.store.project import Project
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.errors import ConfigError
 from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 
 
 def judge_scores(config: PairsConfig, answers: Sequence[Answer]) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from loopllm_cli.config import Config
 from loopllm_cli.errors import EmptyWindow, UsageError
 from loopllm_cli.loop.comparable import comparable_signals
 from loopllm_cli.model import DriftResult, SignalKind, Verdict, Window, Worse
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.replay import Judged
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.signals.batch import FloatArray, RowBatch

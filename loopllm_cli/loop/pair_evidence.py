@@ -11,9 +11,9 @@ from loopllm_cli.errors import LoopllmError, UsageError
 from loopllm_cli.loop.records import read_drift_run
 from loopllm_cli.loop.shown_rows import ShownRows
 from loopllm_cli.model import Pair, ReviewDecision, SegmentChange, Shown, ShownPair
-from loopllm_cli.pairs.review import last_words, mirror_id
-from loopllm_cli.pairs.review_log import read_decisions
-from loopllm_cli.pairs.stored import StoredPairs, latest_pairs, read_dropped
+from loopllm_cli.pairs.dataset.stored import StoredPairs, latest_pairs, read_dropped
+from loopllm_cli.pairs.review.apply import last_words, mirror_id
+from loopllm_cli.pairs.review.log import read_decisions
 from loopllm_cli.store.project import Project
 
 # As many as anybody reads; of one piece of feedback or one answer there are rarely more than two.

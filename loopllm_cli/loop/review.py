@@ -16,16 +16,16 @@ from loopllm_cli.model import (
     ReviewDecision,
     ReviewSummary,
 )
-from loopllm_cli.pairs.review import REVIEWED, as_voted, content_of, last_words
-from loopllm_cli.pairs.review_log import ReviewLog, read_log
-from loopllm_cli.pairs.review_queue import (
+from loopllm_cli.pairs.dataset.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.review.apply import REVIEWED, as_voted, content_of, last_words
+from loopllm_cli.pairs.review.log import ReviewLog, read_log
+from loopllm_cli.pairs.review.queue import (
     Asked,
     Candidate,
     is_doubtful,
     order_questions,
     shows_rejected_first,
 )
-from loopllm_cli.pairs.stored import StoredPairs, latest_pairs
 from loopllm_cli.sources.rows import safe_id
 from loopllm_cli.store.project import Project
 
@@ -68,7 +68,7 @@ def summarise_reviews(project: Project, request: ReviewRequest, n_now: int = 0) 
         n_now: how many decisions have just been made.
     """
     # Loaded when the questions are over: intervals need scipy.
-    from loopllm_cli.pairs.review_tally import compare_reviewers, estimate_noise, tally_reviewers
+    from loopllm_cli.pairs.review.tally import compare_reviewers, estimate_noise, tally_reviewers
 
     stored = StoredPairs(request.folder or latest_pairs(project))
     decisions, n_broken = read_log(project)

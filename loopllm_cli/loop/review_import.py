@@ -10,8 +10,9 @@ from typing import Any
 
 from loopllm_cli.errors import EmptyInput
 from loopllm_cli.model import Pair, ReviewDecision, ReviewImport
-from loopllm_cli.pairs.review import as_voted, content_of
-from loopllm_cli.pairs.review_argilla import (
+from loopllm_cli.pairs.dataset.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.review.apply import as_voted, content_of
+from loopllm_cli.pairs.review.argilla import (
     SUBMITTED,
     Answered,
     Record,
@@ -19,8 +20,7 @@ from loopllm_cli.pairs.review_argilla import (
     choice_of,
     pair_id_of,
 )
-from loopllm_cli.pairs.review_log import ReviewLog, read_decisions
-from loopllm_cli.pairs.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.review.log import ReviewLog, read_decisions
 from loopllm_cli.sources.identity import UserHasher
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.secret import read_key

@@ -12,10 +12,10 @@ from loopllm_cli.loop.drawn import Drawn, SampleRequest, draw_answers
 from loopllm_cli.loop.drawn_scores import Scores, failing_rankers, named_rankers, score_answers
 from loopllm_cli.loop.judge import judge_scores
 from loopllm_cli.loop.judged_rows import Failing
-from loopllm_cli.pairs.answer_texts import PLAIN
 from loopllm_cli.pairs.candidates import Candidate
 from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.answer_texts import PLAIN
 from loopllm_cli.pairs.judges import family_of
 from loopllm_cli.pairs.ranking import JUDGED, SAMPLED, Scored, pair_extremes
 from loopllm_cli.pairs.replay import Judged

@@ -12,7 +12,8 @@ from zlib import crc32
 
 from loopllm_cli.loop.judged_rows import to_answers
 from loopllm_cli.model import DriftResult
-from loopllm_cli.pairs.evidence import Answer, Evidence
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.untouched import Settled
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.signals.answers import is_right

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from loopllm_cli.model import Pair, ShownAnswer, ShownFeedback
-from loopllm_cli.pairs.review import REVIEWED
-from loopllm_cli.pairs.stored import logged_id
+from loopllm_cli.pairs.dataset.stored import logged_id
+from loopllm_cli.pairs.review.apply import REVIEWED
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 

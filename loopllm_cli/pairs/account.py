@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import pyarrow as pa
 
-from loopllm_cli.pairs.agreement import Drop
+from loopllm_cli.pairs.agreement.weigh import Drop
 
 _UNKNOWN = (0, "feedback of a kind that makes no pair")
 

@@ -14,20 +14,20 @@ import pyarrow as pa
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Agreement, Finding, Pair, Retained, ReviewDecision, Unpaired
 from loopllm_cli.pairs.account import Account, Stage, count_reasons
-from loopllm_cli.pairs.admissible import admissible
-from loopllm_cli.pairs.agreement import Weighed, weigh
+from loopllm_cli.pairs.agreement.weigh import Weighed, weigh
 from loopllm_cli.pairs.candidates import Candidate, Dropped
 from loopllm_cli.pairs.contexts import join_contexts
-from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.evidence.admissible import admissible
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.previews import Previews, about
+from loopllm_cli.pairs.evidence.screening import set_aside
 from loopllm_cli.pairs.guards import refuse, to_pair
 from loopllm_cli.pairs.judges import prefer_people
-from loopllm_cli.pairs.previews import Previews, about
 from loopllm_cli.pairs.retention import choose_retained
-from loopllm_cli.pairs.review import apply_reviews
+from loopllm_cli.pairs.review.apply import apply_reviews
 from loopllm_cli.pairs.rules import RULES
-from loopllm_cli.pairs.screening import set_aside
-from loopllm_cli.pairs.select import select_pairs
-from loopllm_cli.pairs.split import in_order, split_pairs
+from loopllm_cli.pairs.selection.caps import select_pairs
+from loopllm_cli.pairs.selection.split import in_order, split_pairs
 from loopllm_cli.pairs.unpaired import build_unpaired
 from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.signals.refusals import are_refusals

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loopllm_cli.pairs.evidence import Answer, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.vote import Vote
 
 WRITTEN = frozenset(("correction", "expert rewrite", "user edit"))
 """Rules whose better side was written by a person, not answered by a model."""

@@ -7,7 +7,7 @@ every trainer takes, so a conversation that holds any of them is none.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,11 @@ from loopllm_cli.sources.rows import digest, normalise
 _ROLES = {r: r for r in ("system", "user", "assistant", "tool")} | {"developer": "system"}
 _SPEAKING = {"text", "tool_call", "tool_call_response"}
 Part = dict[str, Any]
+
+
+def has_calls(messages: Iterable[Message]) -> bool:
+    """Say whether messages hold tool calls, or what tools answered."""
+    return any(m["role"] == "tool" or "tool_calls" in m for m in messages)
 
 
 # Answers to one context share its text, and guards, pairs and splits ask for it in turn; what is

@@ -23,9 +23,10 @@ from loopllm_cli.config import PairsConfig
 from loopllm_cli.errors import ConfigError
 from loopllm_cli.model import Message
 from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.pairs.evidence import Answer, Evidence
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 from loopllm_cli.sources.rows import digest
 
 WAYS = ("off", "normalised", "similar")

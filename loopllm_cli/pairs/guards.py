@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
 from loopllm_cli.pairs.candidates import WRITTEN, Candidate
-from loopllm_cli.pairs.chat import calls_of, is_answer, side_key, to_messages
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.chat import calls_of, has_calls, is_answer, side_key, to_messages
+from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.rewrites import refuse_rewrite
 from loopllm_cli.signals.refusals import is_refusal
 from loopllm_cli.sources.rows import digest, normalise
@@ -95,8 +95,7 @@ def refuse_answer(answer: Answer, *, tools: bool = False) -> str | None:
     prompt = to_messages(answer.input_messages)
     if not prompt or prompt[-1]["role"] == "assistant":
         return "a context with pictures, reasoning or other parts"
-    calls = any(message["role"] == "tool" or "tool_calls" in message for message in prompt)
-    if not tools and (calls or answer.has_tools or calls_of(answer.output_messages)):
+    if not tools and (has_calls(prompt) or answer.has_tools or calls_of(answer.output_messages)):
         return "an answer or a context with tools"
     return None
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.agreement import Drop
+from loopllm_cli.pairs.agreement.weigh import Drop
 from loopllm_cli.pairs.chat import side_key
-from loopllm_cli.pairs.evidence import MACHINES, Evidence, Vote
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import MACHINES, Vote
 
 JUDGED = "judge "
 """How the rules of judges begin, so that no pair of theirs passes for a person's."""

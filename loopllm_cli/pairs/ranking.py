@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loopllm_cli.pairs.candidates import Candidate
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.guards import is_failure
 from loopllm_cli.signals.refusals import is_refusal
 from loopllm_cli.sources.rows import normalise

@@ -15,9 +15,9 @@ from itertools import zip_longest
 
 from loopllm_cli.pairs.candidates import Candidate
 from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.guards import is_failure, refuse_answer
-from loopllm_cli.pairs.wording import canonical_words
+from loopllm_cli.pairs.selection.wording import canonical_words
 from loopllm_cli.signals.refusals import is_refusal
 from loopllm_cli.sources.rows import normalise
 

@@ -15,11 +15,12 @@ from itertools import zip_longest
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair, Retained
 from loopllm_cli.pairs.chat import calls_of
-from loopllm_cli.pairs.evidence import Answer, Evidence
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.guards import refuse_answer
-from loopllm_cli.pairs.split import Seen
+from loopllm_cli.pairs.selection.split import Seen
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 from loopllm_cli.pairs.untouched import Untouched
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
 from loopllm_cli.sources.rows import normalise
 
 LIKED = "liked answer"

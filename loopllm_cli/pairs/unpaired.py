@@ -15,14 +15,16 @@ from datetime import UTC, datetime
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair, Unpaired
-from loopllm_cli.pairs.admissible import is_vague
 from loopllm_cli.pairs.chat import calls_of, side_key, to_messages
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote, last_words
+from loopllm_cli.pairs.evidence.admissible import is_vague
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote, last_words
 from loopllm_cli.pairs.guards import is_failure, refuse_answer, refuse_facts
 from loopllm_cli.pairs.judges import is_machine
 from loopllm_cli.pairs.rules.ratings import is_on_scale
-from loopllm_cli.pairs.split import Seen
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
+from loopllm_cli.pairs.selection.split import Seen
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 from loopllm_cli.signals.refusals import is_refusal
 from loopllm_cli.sources.rows import digest
 

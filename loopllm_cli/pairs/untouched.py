@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 
 Settled = tuple[Answer, str]
 """An answer that is surely still good, and why."""

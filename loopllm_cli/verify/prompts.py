@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import Message
-from loopllm_cli.pairs.evidence import to_chat
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.stored_rows import iter_rows
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
+from loopllm_cli.pairs.chat import has_calls, to_messages
+from loopllm_cli.pairs.dataset.stored_rows import iter_rows
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.clusters import to_buckets
 from loopllm_cli.profiles.measure import Measured, measure
@@ -138,11 +138,11 @@ def choose_prompts(
         if row["reference_answer"]
     }
     for row, number in zip(listed, segments.tolist(), strict=True):
-        messages = to_chat(row["input_messages"])
+        messages = to_messages(row["input_messages"])
         context = row["context_hash"]
-        if messages is None or row["tool_definitions"] or row["error_type"] or context in taken:
+        if messages is None or row["tool_definitions"] or has_calls(messages):
             continue
-        if row["content_state"] != "full":
+        if row["error_type"] or row["content_state"] != "full" or context in taken:
             continue
         if trained.holds(row):
             n_seen += 1

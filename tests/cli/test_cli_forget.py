@@ -16,7 +16,7 @@ from factories import feedback_record, flat_record, write_jsonl
 
 from loopllm_cli.loop.forget import forget
 from loopllm_cli.model import Choice, ReviewDecision
-from loopllm_cli.pairs.review_log import ReviewLog, read_decisions
+from loopllm_cli.pairs.review.log import ReviewLog, read_decisions
 from loopllm_cli.sources.redaction import UserHasher
 from loopllm_cli.store import erase, tables
 from loopllm_cli.store.project import Project

@@ -11,7 +11,7 @@ import pytest
 from command_line import Said, loopllm
 from factories import feedback_record, flat_record, write_jsonl
 
-from loopllm_cli.pairs.stored import StoredPairs, latest_pairs
+from loopllm_cli.pairs.dataset.stored import StoredPairs, latest_pairs
 from loopllm_cli.store.project import Project
 
 BETTER = "Parcel {} was handed to the courier and arrives today before noon."

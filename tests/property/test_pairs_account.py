@@ -13,8 +13,10 @@ import pytest
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
-from loopllm_cli.pairs.split import conversations_of
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
+from loopllm_cli.pairs.selection.split import conversations_of
 from loopllm_cli.pairs.untouched import Untouched
 
 START = datetime(2026, 10, 1, tzinfo=UTC)

@@ -14,7 +14,8 @@ import pytest
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
-from loopllm_cli.pairs.evidence import Evidence, read_evidence
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.from_store import read_evidence
 from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.sources.rows import Origin, Row, feedback, interaction, text_message
 from loopllm_cli.store import tables
@@ -133,7 +134,7 @@ def test_columns_of_votes_make_what_single_votes_make(
 def test_votes_over_the_cap_of_one_person_are_refused_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loopllm_cli.pairs.admissible._VOTES_PER_PAIR", 4)
+    monkeypatch.setattr("loopllm_cli.pairs.evidence.admissible._VOTES_PER_PAIR", 4)
     expected, actual = both(stored(tmp_path, 1), PairsConfig(per_user=2))
     assert parts(expected) == parts(actual)
     assert actual.dropped["over the cap of votes by one person"] > 0

@@ -17,8 +17,8 @@ import pytest
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.power import pairs_needed
-from loopllm_cli.pairs.split import FIRST_SHARE, LEAK, Split, in_order, split_pairs
+from loopllm_cli.pairs.selection.power import pairs_needed
+from loopllm_cli.pairs.selection.split import FIRST_SHARE, LEAK, Split, in_order, split_pairs
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 BLOCKS = [range(first, first + 50) for first in range(0, 1000, 50)]

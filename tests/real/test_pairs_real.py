@@ -19,7 +19,7 @@ from loopllm_cli.config import Config, PairsConfig
 from loopllm_cli.errors import NoFeedback
 from loopllm_cli.loop.feedback import PairsRequest, make_pairs
 from loopllm_cli.model import PairsSummary
-from loopllm_cli.pairs.reliability import Votes, estimate_reliability
+from loopllm_cli.pairs.agreement.reliability import Votes, estimate_reliability
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project
 

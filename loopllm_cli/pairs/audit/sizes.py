@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loopllm_cli.model import Finding, Severity
 from loopllm_cli.pairs.audit.context import Case
-from loopllm_cli.pairs.power import heldout_power
+from loopllm_cli.pairs.selection.power import heldout_power
 
 MIN_TRAIN = 20
 """Below 20, `loopllm correct` refuses (correct/preflight.py, MIN_TRAIN_PAIRS)."""

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from loopllm_cli.pairs.dataset.tool_definitions import is_function
 from loopllm_cli.pairs.exports.target import (
     NotExpressible,
     Part,
@@ -22,7 +23,6 @@ from loopllm_cli.pairs.exports.target import (
     Writing,
     answer_of,
 )
-from loopllm_cli.pairs.tool_definitions import is_function
 
 _FROM = {"user": "human", "assistant": "gpt", "tool": "observation"}
 _TURNS = (("human", "observation"), ("gpt", "function_call"))

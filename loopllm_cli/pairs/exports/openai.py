@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from loopllm_cli.pairs.dataset.tool_definitions import is_function
 from loopllm_cli.pairs.exports.target import (
     NotExpressible,
     Part,
@@ -23,7 +24,6 @@ from loopllm_cli.pairs.exports.target import (
     Writing,
     answer_of,
 )
-from loopllm_cli.pairs.tool_definitions import is_function
 
 MAX_TOOLS = 128
 """API reference, `tools`: "A max of 128 functions are supported"."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import REPLACED, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 
 TIE = "comparison that ended in a tie"

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import REPLACED, Answer, Evidence, Turn, Vote, last_words
+from loopllm_cli.pairs.evidence.answer import Answer, Turn
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import REPLACED, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 
 EDITED = "edited"

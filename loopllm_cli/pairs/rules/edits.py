@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.judges import by_people
 from loopllm_cli.pairs.rules.corrections import EDITED, standing
 

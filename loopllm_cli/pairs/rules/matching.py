@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from loopllm_cli.config import PairsConfig
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 
 T = TypeVar("T")
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import Answer, Evidence, Place, Turn, Vote, last_words
+from loopllm_cli.pairs.evidence.answer import Answer, Place, Turn
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote, last_words
 from loopllm_cli.pairs.guards import FINISHED
 from loopllm_cli.pairs.judges import by_people, is_machine
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Dropped, Outcome
-from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.judges import is_machine
 
 REASONS = {

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped, Outcome
-from loopllm_cli.pairs.evidence import REPLACED, Evidence, Vote, last_words
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import REPLACED, Vote, last_words
 from loopllm_cli.pairs.judges import by_people
 from loopllm_cli.pairs.rules.matching import far_apart, opposed, tries_of
 

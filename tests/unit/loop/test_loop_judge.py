@@ -14,7 +14,7 @@ import pytest
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.errors import ConfigError
 from loopllm_cli.loop.judge import judge_scores
-from loopllm_cli.pairs.evidence import Answer
+from loopllm_cli.pairs.evidence.answer import Answer
 
 HEAD = "import json, sys, time\nrows = [json.loads(line) for line in sys.stdin]\n"
 

@@ -17,7 +17,7 @@ from loopllm_cli.loop.feedback import PairsRequest, make_pairs
 from loopllm_cli.loop.forget_traces import hits
 from loopllm_cli.loop.repairs import RepairRequest
 from loopllm_cli.model import PairsSummary
-from loopllm_cli.pairs.stored import logged_id
+from loopllm_cli.pairs.dataset.stored import logged_id
 from loopllm_cli.store.erase import Erasure
 from loopllm_cli.store.project import Project
 from tests.unit.correct.micro import make_model, make_tokenizer

@@ -12,8 +12,8 @@ from typing import Any
 from loopllm_cli.model import Choice, Pair, ReviewDecision
 from loopllm_cli.pairs.build import BuiltPairs
 from loopllm_cli.pairs.chat import side_key
-from loopllm_cli.pairs.dataset import write_dataset
-from loopllm_cli.pairs.review import content_of
+from loopllm_cli.pairs.dataset.write import write_dataset
+from loopllm_cli.pairs.review.apply import content_of
 from loopllm_cli.sources.rows import digest
 from loopllm_cli.store.project import Project
 

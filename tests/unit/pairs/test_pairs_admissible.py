@@ -10,8 +10,10 @@ import pytest
 from pair_evidence import BAD, GOOD, START, answer, comparison, correction, down, rating, up, vote
 
 from loopllm_cli.config import PairsConfig
-from loopllm_cli.pairs.admissible import admissible
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence.admissible import admissible
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
 
 A, B = answer("a", GOOD), answer("b", BAD)
 NOW = START + timedelta(days=400)

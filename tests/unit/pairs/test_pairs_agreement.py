@@ -12,7 +12,7 @@ import pytest
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.agreement import (
+from loopllm_cli.pairs.agreement.weigh import (
     BEATEN,
     CHANCE,
     CIRCLE,

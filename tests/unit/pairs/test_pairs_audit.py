@@ -21,7 +21,7 @@ from loopllm_cli.model import Finding, Pair, Severity, Unpaired
 from loopllm_cli.pairs.audit import AuditContext, BaselineRows
 from loopllm_cli.pairs.audit.shares import mean_of, share_of
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.evidence import Evidence
+from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.store.project import Project
 from scripts.audit_faults import FAULTS, flipped
 

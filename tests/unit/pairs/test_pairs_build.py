@@ -22,7 +22,9 @@ from pair_evidence import (
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.build import build_pairs
 from loopllm_cli.pairs.candidates import Candidate
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.pairs.untouched import Untouched
 
 CONTRADICT = "users contradict each other"

@@ -13,7 +13,8 @@ from pair_evidence import BAD, GOOD, answer, build, down, parts, up
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.errors import ConfigError
 from loopllm_cli.pairs.contexts import join_contexts
-from loopllm_cli.pairs.evidence import Answer, Evidence
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
 

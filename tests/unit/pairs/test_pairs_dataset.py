@@ -12,7 +12,7 @@ import pytest
 from pair_evidence import BAD, GOOD, answer, build, correction, parts, up
 
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.dataset import content_hash, write_dataset
+from loopllm_cli.pairs.dataset.write import content_hash, write_dataset
 
 ORIGIN = {"baseline_name": "march", "drift_run_id": "drift-1"}
 

@@ -19,9 +19,9 @@ from reviewed_pairs import pair
 from loopllm_cli.correct.pair_rows import read_pairs, to_row
 from loopllm_cli.model import Pair, Retained, Unpaired
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.dataset import content_hash, write_dataset
-from loopllm_cli.pairs.stored import StoredPairs
-from loopllm_cli.pairs.stored_rows import iter_rows
+from loopllm_cli.pairs.dataset.stored import StoredPairs
+from loopllm_cli.pairs.dataset.stored_rows import iter_rows
+from loopllm_cli.pairs.dataset.write import content_hash, write_dataset
 
 KEPT = Retained(
     prompt=({"role": "user", "content": "What do you sell?"},),

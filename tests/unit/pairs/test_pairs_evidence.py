@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from loopllm_cli.pairs.answer_texts import PLAIN, is_plain_json
 from loopllm_cli.pairs.chat import is_answer, to_messages
-from loopllm_cli.pairs.evidence import UNREAD, Evidence, TextNotRead, read_evidence
-from loopllm_cli.pairs.from_store import with_segments
+from loopllm_cli.pairs.evidence.answer import UNREAD, TextNotRead
+from loopllm_cli.pairs.evidence.answer_texts import PLAIN, is_plain_json
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.from_store import read_evidence, with_segments
 from loopllm_cli.sources.rows import Origin, Row, feedback, interaction, text_message
 from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project

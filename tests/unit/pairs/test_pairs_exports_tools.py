@@ -24,8 +24,8 @@ from reviewed_pairs import pair
 
 from loopllm_cli.loop.exports import ExportRequest, export_pairs
 from loopllm_cli.model import Choice, Message, Pair
-from loopllm_cli.pairs.dataset import write_dataset
-from loopllm_cli.pairs.review_argilla import choice_of, pair_id_of
+from loopllm_cli.pairs.dataset.write import write_dataset
+from loopllm_cli.pairs.review.argilla import choice_of, pair_id_of
 from loopllm_cli.store.project import Project
 
 # TRL

@@ -10,7 +10,7 @@ from pair_evidence import BAD, GOOD
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.build import BuiltPairs, build_pairs
-from loopllm_cli.pairs.evidence import read_evidence
+from loopllm_cli.pairs.evidence.from_store import read_evidence
 from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project

@@ -10,7 +10,7 @@ from pair_evidence import BAD, GOOD, answer, build, comparison, correction, down
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate
-from loopllm_cli.pairs.evidence import to_chat
+from loopllm_cli.pairs.chat import to_messages
 from loopllm_cli.pairs.guards import refuse
 
 REFUSAL = "I'm sorry, but I cannot help with that request."
@@ -245,12 +245,12 @@ def test_a_prompt_keeps_all_messages_in_chat_form() -> None:
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "q"},
-    ) == to_chat(stored)
+    ) == to_messages(stored)
 
 
 def test_a_developer_speaks_as_the_system_does() -> None:
     """Chat templates know the older name."""
-    assert ({"role": "system", "content": "Be brief."},) == to_chat(
+    assert ({"role": "system", "content": "Be brief."},) == to_messages(
         parts(("developer", "Be brief."))
     )
 
@@ -258,4 +258,4 @@ def test_a_developer_speaks_as_the_system_does() -> None:
 def test_several_text_parts_become_lines() -> None:
     two = [{"type": "text", "content": "a"}, {"type": "text", "content": "b"}]
     stored = json.dumps([{"role": "user", "parts": two}])
-    assert ({"role": "user", "content": "a\nb"},) == to_chat(stored)
+    assert ({"role": "user", "content": "a\nb"},) == to_messages(stored)

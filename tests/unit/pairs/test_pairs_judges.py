@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pair_evidence import BAD, GOOD, answer, build, comparison, down, rating, sides, up, vote
 
-from loopllm_cli.pairs.evidence import Vote
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.pairs.judges import family_of, prefer_people
 
 A, B = answer("a", GOOD), answer("b", BAD)

@@ -23,7 +23,9 @@ from pair_evidence import (
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.pairs.candidates import Candidate, Dropped
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.pairs.rules import ratings, votes
 
 THIRD = "A third answer, of which more later."

@@ -9,8 +9,8 @@ from itertools import groupby
 import pytest
 from rapidfuzz.distance import LCSseq
 
-from loopllm_cli.pairs.near import NearPrompts, is_typo
-from loopllm_cli.pairs.wording import MOST_WORDS, canonical_words, last_user_text
+from loopllm_cli.pairs.selection.near import NearPrompts, is_typo
+from loopllm_cli.pairs.selection.wording import MOST_WORDS, canonical_words, last_user_text
 
 ASKED = "Where is my order 123?"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loopllm_cli.model import Gate
-from loopllm_cli.pairs.power import (
+from loopllm_cli.pairs.selection.power import (
     POWER,
     TRUE_SHARE,
     heldout_power,

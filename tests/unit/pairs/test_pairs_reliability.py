@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopllm_cli.pairs.reliability import (
+from loopllm_cli.pairs.agreement.reliability import (
     FloatArray,
     IntArray,
     Votes,

@@ -8,7 +8,8 @@ import pytest
 from pair_evidence import BAD, GOOD, answer, build, comparison, correction, down, parts, up, vote
 
 from loopllm_cli.pairs.build import BuiltPairs
-from loopllm_cli.pairs.evidence import Answer, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.pairs.untouched import Untouched
 
 

@@ -14,10 +14,10 @@ from reviewed_pairs import pair, said
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Choice, ReviewDecision
 from loopllm_cli.pairs.build import build_pairs
-from loopllm_cli.pairs.evidence import Evidence
-from loopllm_cli.pairs.review import apply_reviews, as_voted, exchanged, mirror_id
-from loopllm_cli.pairs.review_log import ReviewLog, read_decisions, read_log
-from loopllm_cli.pairs.review_queue import (
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.review.apply import apply_reviews, as_voted, exchanged, mirror_id
+from loopllm_cli.pairs.review.log import ReviewLog, read_decisions, read_log
+from loopllm_cli.pairs.review.queue import (
     RANDOM,
     RANDOM_EVERY,
     Candidate,
@@ -25,7 +25,7 @@ from loopllm_cli.pairs.review_queue import (
     order_questions,
     shows_rejected_first,
 )
-from loopllm_cli.pairs.review_tally import (
+from loopllm_cli.pairs.review.tally import (
     cohen_kappa,
     compare_reviewers,
     estimate_noise,

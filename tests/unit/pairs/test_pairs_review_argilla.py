@@ -16,8 +16,8 @@ from reviewed_pairs import pair, stored
 from loopllm_cli.errors import EmptyInput
 from loopllm_cli.loop.review_import import import_reviews
 from loopllm_cli.model import Choice, Pair
-from loopllm_cli.pairs.review import apply_reviews, exchanged
-from loopllm_cli.pairs.review_log import read_decisions
+from loopllm_cli.pairs.review.apply import apply_reviews, exchanged
+from loopllm_cli.pairs.review.log import read_decisions
 from loopllm_cli.store.project import Project
 
 ANA, BEN = "4f3f2898-69e3-5a0d-820a-c4e87987dbce", "3f10dbe8-4cbd-5e31-9b1f-af0cb9dda9cf"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pair_evidence import BAD, GOOD, answer, build, correction, sides, vote
 
-from loopllm_cli.pairs.evidence import Vote
+from loopllm_cli.pairs.evidence.vote import Vote
 
 LONG = (
     "Your parcel was handed to the carrier on Monday. It arrives within seven working days. "

@@ -17,7 +17,7 @@ from pair_evidence import (
     vote,
 )
 
-from loopllm_cli.pairs.evidence import Vote
+from loopllm_cli.pairs.evidence.vote import Vote
 
 REPLACED = "vote that the same person replaced by a later one"
 ALONE = "thumb without an opposite one on the same context"

@@ -12,7 +12,7 @@ import pytest
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.select import OVER_PROMPT, OVER_USER, PASTED, REPEATED, select_pairs
+from loopllm_cli.pairs.selection.caps import OVER_PROMPT, OVER_USER, PASTED, REPEATED, select_pairs
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from loopllm_cli.config import Config, PairsConfig
 from loopllm_cli.errors import AlreadyExists, NoFeedback, UsageError
 from loopllm_cli.loop.feedback import PairsRequest, latest_pairs, make_pairs
 from loopllm_cli.model import Window
-from loopllm_cli.pairs.evidence import read_evidence
+from loopllm_cli.pairs.evidence.from_store import read_evidence
 from loopllm_cli.sources.ingest import IngestOptions, ingest
 from loopllm_cli.store.project import Project
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from loopllm_cli.errors import BadPairs
-from loopllm_cli.pairs.stored_rows import decoded, iter_rows
-from loopllm_cli.pairs.tool_definitions import as_functions, is_function
+from loopllm_cli.pairs.dataset.stored_rows import decoded, iter_rows
+from loopllm_cli.pairs.dataset.tool_definitions import as_functions, is_function
 
 SCHEMA = {"type": "object", "properties": {"order": {"type": "integer"}}}
 FUNCTION = {"name": "track", "description": "Find it.", "parameters": SCHEMA}

@@ -21,7 +21,9 @@ from pair_evidence import (
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Unpaired
-from loopllm_cli.pairs.evidence import Answer, Evidence, Vote
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import Vote
 from loopllm_cli.pairs.unpaired import build_unpaired
 
 A = answer("a", GOOD)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.wording import canonical_words
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.wording import canonical_words
 from loopllm_cli.profiles.measure import measure
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch

@@ -11,8 +11,8 @@ from scipy.special import bdtrc, logit
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Agreement, Annotator
-from loopllm_cli.pairs.opinions import Cast, Opinions, count_votes, is_vote
-from loopllm_cli.pairs.reliability import (
+from loopllm_cli.pairs.agreement.opinions import Cast, Opinions, count_votes, is_vote
+from loopllm_cli.pairs.agreement.reliability import (
     FloatArray,
     Noise,
     Reliability,

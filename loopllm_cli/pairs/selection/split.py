@@ -16,10 +16,10 @@ from datetime import datetime
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.agreement import Drop
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.power import HeldoutPower, heldout_power, pairs_needed
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
+from loopllm_cli.pairs.agreement.weigh import Drop
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.power import HeldoutPower, heldout_power, pairs_needed
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 
 LEAK = "would leak between training and held-out pairs"
 

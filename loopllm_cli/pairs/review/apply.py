@@ -21,7 +21,7 @@ from loopllm_cli.sources.rows import digest
 
 if TYPE_CHECKING:
     # Weighing votes loads scipy, which a reviewer should not wait for.
-    from loopllm_cli.pairs.agreement import Drop
+    from loopllm_cli.pairs.agreement.weigh import Drop
 
 REVIEWED = "review"
 """The rule of a pair whose sides a reviewer has exchanged."""

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from loopllm_cli.pairs.evidence import Evidence
-from loopllm_cli.pairs.screening import Columns, judged_answers
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.screening import Columns, judged_answers
 
 # Two hundred are retained by default: the guards, the split and the window of the drifted traffic
 # may refuse 99 of 100 of these.

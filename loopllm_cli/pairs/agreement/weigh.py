@@ -16,8 +16,8 @@ from scipy.special import betainc, expit
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Agreement, Pair
-from loopllm_cli.pairs.opinions import Opinions, gather, in_circles, is_measured, settle
-from loopllm_cli.pairs.trust import Trust, learn_trust
+from loopllm_cli.pairs.agreement.opinions import Opinions, gather, in_circles, is_measured, settle
+from loopllm_cli.pairs.agreement.trust import Trust, learn_trust
 
 Drop = tuple[str, tuple[str, ...]]
 """A reason, and the ids of the feedback that is left out for it."""

@@ -15,9 +15,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from loopllm_cli.model import Pair
+from loopllm_cli.pairs.agreement.reliability import IntArray, Votes
 from loopllm_cli.pairs.candidates import WRITTEN
 from loopllm_cli.pairs.chat import side_key
-from loopllm_cli.pairs.reliability import IntArray, Votes
 from loopllm_cli.sources.rows import digest
 
 _UNMEASURED = WRITTEN | {"regeneration"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from loopllm_cli.pairs.answer_columns import StoredAnswers
-from loopllm_cli.pairs.evidence import UNREAD, Answer
+from loopllm_cli.pairs.evidence.answer import UNREAD, Answer
+from loopllm_cli.pairs.evidence.answer_columns import StoredAnswers
 from loopllm_cli.store import tables
 from loopllm_cli.store.locations import Location
 from loopllm_cli.store.memory import give_back

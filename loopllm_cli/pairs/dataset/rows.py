@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import Message, Pair, Retained, Unpaired
-from loopllm_cli.pairs.stored_rows import MESSAGES
-from loopllm_cli.pairs.tool_definitions import as_functions
+from loopllm_cli.pairs.dataset.stored_rows import MESSAGES
+from loopllm_cli.pairs.dataset.tool_definitions import as_functions
 
 Row = dict[str, Any]
 

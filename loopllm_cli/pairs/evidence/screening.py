@@ -12,12 +12,13 @@ from datetime import timedelta
 
 import numpy as np
 
-from loopllm_cli.pairs.agreement import Drop
-from loopllm_cli.pairs.answer_columns import AnswerFacts, StoredAnswers
-from loopllm_cli.pairs.columns import Mask, Numbers
-from loopllm_cli.pairs.evidence import MINED, REPLACED, Evidence
+from loopllm_cli.pairs.agreement.weigh import Drop
+from loopllm_cli.pairs.evidence.answer_columns import AnswerFacts, StoredAnswers
+from loopllm_cli.pairs.evidence.columns import Mask, Numbers
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote import MINED, REPLACED
+from loopllm_cli.pairs.evidence.vote_columns import StoredVotes, VoteFacts
 from loopllm_cli.pairs.rules import ratings, silent, votes
-from loopllm_cli.pairs.vote_columns import StoredVotes, VoteFacts
 from loopllm_cli.store.link_index import NEVER
 
 

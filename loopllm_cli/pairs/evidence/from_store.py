@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from loopllm_cli.pairs.answer_columns import StoredAnswers, conversations_of, read_answers
-from loopllm_cli.pairs.answer_texts import Segmenter, StoredTexts
-from loopllm_cli.pairs.evidence import Evidence
-from loopllm_cli.pairs.vote_columns import VOTE_COLUMNS, to_votes
+from loopllm_cli.pairs.evidence.answer_columns import StoredAnswers, conversations_of, read_answers
+from loopllm_cli.pairs.evidence.answer_texts import Segmenter, StoredTexts
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.vote_columns import VOTE_COLUMNS, to_votes
 from loopllm_cli.store.arrays import arrow_ints
 from loopllm_cli.store.link_attempts import is_one_of
 from loopllm_cli.store.linking import Links, read_links, read_votes

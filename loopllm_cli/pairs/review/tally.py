@@ -13,8 +13,8 @@ import numpy as np
 
 from loopllm_cli.drift.intervals import wilson
 from loopllm_cli.model import Choice, Rate, ReviewDecision, ReviewerAgreement, ReviewerTally
-from loopllm_cli.pairs.review import last_words
-from loopllm_cli.pairs.review_queue import RANDOM, draw, shows_rejected_first
+from loopllm_cli.pairs.review.apply import last_words
+from loopllm_cli.pairs.review.queue import RANDOM, draw, shows_rejected_first
 
 _Z95 = 1.959963984540054
 _SIDES = (Choice.CHOSEN, Choice.REJECTED)

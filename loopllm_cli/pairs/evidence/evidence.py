@@ -2,134 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
-from typing import Final, NamedTuple, NoReturn, Protocol, cast
+from typing import Protocol
 
-from loopllm_cli.model import Message
-from loopllm_cli.pairs.chat import to_messages
-from loopllm_cli.store.project import Project
-
-# Newer logs call the system's messages the developer's; chat templates do not know that name.
-_ROLES = {r: r for r in ("system", "user", "assistant")} | {"developer": "system"}
-MINED = "implicit"
-MACHINES = frozenset(("LLM", "CODE"))
-REPLACED = "vote that the same person replaced by a later one"
-
-
-class _Unread:
-    """Stands for a text that nobody has asked for; whatever is done with it is an error."""
-
-    __slots__ = ()
-
-    def _refuse(self, *_: object) -> NoReturn:
-        raise TextNotRead("a text was used before Evidence.load had read it")
-
-    __bool__ = __len__ = __iter__ = __str__ = __format__ = __contains__ = _refuse
-    __getitem__ = __eq__ = __hash__ = __lt__ = __add__ = __radd__ = _refuse
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._refuse()
-
-    def __repr__(self) -> str:
-        return "<text not read>"
-
-
-UNREAD: Final = cast(str, _Unread())
-"""What stands in an answer's texts until `Evidence.load` has read them."""
-
-
-class TextNotRead(RuntimeError):
-    """A text of an answer was used that `Evidence.load` has not been asked for."""
-
-
-@dataclass(slots=True)
-class Answer:
-    """One logged response, with what a pair needs of it.
-
-    From a store, the texts (`prompt_text`, `input_messages`, `output_messages`, `text`, `tools`,
-    `reference_answer`) are `UNREAD` until `Evidence.load` fills them in; nothing else is ever
-    changed. Of an answer that is one text, `output_messages` then has the shape without the text,
-    which stands in `text`; `prompt_text` is read only where the segment follows from it.
-
-    Not frozen: that would take seven times as long to make, and there are a million of them.
-    """
-
-    interaction_id: str
-    context_hash: str | None
-    prompt_hash: str | None
-    prompt_text: str | None
-    input_messages: str | None
-    output_messages: str | None
-    text: str
-    content_state: str
-    finish_reason: str | None
-    error_type: str | None
-    model: str | None
-    user_id: str | None
-    conversation_id: str | None
-    has_tools: bool
-    request_time: datetime | None
-    segment: str | None = None
-    tools: str | None = None
-    n_tool_calls: int = 0
-    turn_index: int | None = None
-    previous_response_id: str | None = None
-    source_format: str = ""
-    redaction: str | None = None
-    reference_answer: str | None = None
-
-    def prompt(self) -> tuple[Message, ...] | None:
-        """Return the context as chat messages; None where it is more than texts and tool calls."""
-        return to_messages(self.input_messages)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the answer is text and nothing else."""
-        return self.output_messages is not None and to_chat(self.output_messages) is not None
-
-
-class Vote(NamedTuple):
-    """One piece of feedback, with its targets resolved to interaction ids."""
-
-    feedback_id: str
-    kind: str
-    target: str | None
-    polarity: int | None
-    rating: float | None
-    text: str | None
-    annotator_id: str | None
-    annotator_kind: str
-    feedback_time: datetime | None
-    candidates: tuple[str | None, ...] = ()
-    winner: str | None = None
-    tie: bool = False
-    name: str | None = None
-    explanation: str | None = None
-    source_format: str = ""
-    score_value: float | None = None
-    method: str | None = None
-    role: str | None = None
-    label: str | None = None
-
-    @property
-    def confidence(self) -> float | None:
-        """How sure the finding of mined feedback is; None for what people said."""
-        return self.score_value if self.kind == "implicit" else None
-
-
-Turn = tuple[int | None, datetime | None]
-"""Where an answer stands in its conversation, and when it was asked for."""
-
-Place = tuple[str, str]
-"""A conversation and a context in it: where the attempts at one answer stand."""
+from loopllm_cli.pairs.evidence.answer import Answer, Place, Turn
+from loopllm_cli.pairs.evidence.vote import MINED, Vote
 
 
 class Texts(Protocol):
@@ -286,49 +167,3 @@ class Evidence:
         """Let go of all answers but some, to make room; see `Texts.keep`."""
         if self.texts is not None:
             self.texts.keep(answers)
-
-
-def last_words(votes: Sequence[Vote]) -> tuple[tuple[Vote, ...], tuple[Vote, ...]]:
-    """Split votes on one answer into what stands and what the same person replaced later.
-
-    Votes of nobody known all stand; so do those of one person where no time tells which of
-    them was the last.
-    """
-    latest: dict[str, datetime] = {}
-    for vote in votes:
-        if vote.annotator_id and vote.feedback_time:
-            known = latest.get(vote.annotator_id, vote.feedback_time)
-            latest[vote.annotator_id] = max(known, vote.feedback_time)
-    last: list[Vote] = []
-    replaced: list[Vote] = []
-    for vote in votes:
-        time, end = vote.feedback_time, latest.get(vote.annotator_id or "")
-        (replaced if time and end and time < end else last).append(vote)
-    return tuple(last), tuple(replaced)
-
-
-def to_chat(messages_json: str | None) -> tuple[Message, ...] | None:
-    """Turn stored messages with parts into chat messages of plain text.
-
-    Returns:
-        None where a message holds anything but text (tool calls, pictures, reasoning) or was
-        said by anybody but the system, the user and the assistant.
-    """
-    if messages_json is None:
-        return None
-    chat = []
-    for message in json.loads(messages_json):
-        role = _ROLES.get(message["role"])
-        if role is None or any(part.get("type") != "text" for part in message["parts"]):
-            return None
-        text = "\n".join(part["content"] for part in message["parts"])
-        chat.append({"role": role, "content": text})
-    return tuple(chat)
-
-
-def read_evidence(project: Project, condition: str, segment_column: str | None = None) -> Evidence:
-    """Read the evidence for pairs from a store; see `from_store.read_evidence`."""
-    # Imported here, as that one builds on the types above.
-    from loopllm_cli.pairs.from_store import read_evidence as read
-
-    return read(project, condition, segment_column)

@@ -18,9 +18,9 @@ import orjson
 import pyarrow.parquet as pq
 
 from loopllm_cli.model import PairsSummary
-from loopllm_cli.pairs import dataset_rows as rows
 from loopllm_cli.pairs.audit.card import card_lines
 from loopllm_cli.pairs.build import BuiltPairs
+from loopllm_cli.pairs.dataset import rows
 
 _README = """
 # Preference pairs

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopllm_cli.pairs.columns import (
+from loopllm_cli.pairs.evidence.columns import (
     Column,
     Floats,
     Ints,
@@ -23,7 +23,8 @@ from loopllm_cli.pairs.columns import (
     Words,
     times_of,
 )
-from loopllm_cli.pairs.evidence import MACHINES, MINED, Vote, VoteTable
+from loopllm_cli.pairs.evidence.evidence import VoteTable
+from loopllm_cli.pairs.evidence.vote import MACHINES, MINED, Vote
 from loopllm_cli.store.arrays import numpy_floats, numpy_ints, numpy_mask
 from loopllm_cli.store.link_attempts import METHODS
 from loopllm_cli.store.link_index import NEVER

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from loopllm_cli.errors import BadPairs, UsageError
 from loopllm_cli.model import Message, Pair
-from loopllm_cli.pairs.stored_rows import decoded
+from loopllm_cli.pairs.dataset.stored_rows import decoded
 from loopllm_cli.store.project import Project
 
 _FILES = {"train": "train", "test": "test"}

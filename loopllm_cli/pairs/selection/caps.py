@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from loopllm_cli.config import PairsConfig
 from loopllm_cli.model import Pair
-from loopllm_cli.pairs.agreement import Drop
-from loopllm_cli.pairs.near import NearPrompts
-from loopllm_cli.pairs.split import conversations_of, in_order, users_of
-from loopllm_cli.pairs.wording import canonical_words, last_user_text
+from loopllm_cli.pairs.agreement.weigh import Drop
+from loopllm_cli.pairs.selection.near import NearPrompts
+from loopllm_cli.pairs.selection.split import conversations_of, in_order, users_of
+from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
 from loopllm_cli.sources.rows import normalise
 
 OVER_USER = "over the cap per user"

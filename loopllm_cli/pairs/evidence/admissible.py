@@ -14,17 +14,19 @@ from datetime import datetime, time, timedelta
 import numpy as np
 
 from loopllm_cli.config import PairsConfig
-from loopllm_cli.pairs.agreement import Drop
-from loopllm_cli.pairs.evidence import MINED, Answer, Evidence, Vote
-from loopllm_cli.pairs.guards import refuse_facts
-from loopllm_cli.pairs.judges import is_machine
-from loopllm_cli.pairs.rules.corrections import EDITED
-from loopllm_cli.pairs.screening import (
+from loopllm_cli.pairs.agreement.weigh import Drop
+from loopllm_cli.pairs.evidence.answer import Answer
+from loopllm_cli.pairs.evidence.evidence import Evidence
+from loopllm_cli.pairs.evidence.screening import (
     Columns,
     hold_answers,
     may_be_refused,
     places_in_turn,
 )
+from loopllm_cli.pairs.evidence.vote import MINED, Vote
+from loopllm_cli.pairs.guards import refuse_facts
+from loopllm_cli.pairs.judges import is_machine
+from loopllm_cli.pairs.rules.corrections import EDITED
 
 # Clocks of the program that takes votes and of the one that logs answers differ: Kerberos calls
 # five minutes an acceptable skew (RFC 4120, section 1.6 and its default).

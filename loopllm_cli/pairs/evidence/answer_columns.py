@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopllm_cli.pairs.columns import (
+from loopllm_cli.pairs.evidence.answer import UNREAD, Answer, Place, Turn
+from loopllm_cli.pairs.evidence.columns import (
     Column,
     Ints,
     Mask,
@@ -22,7 +23,7 @@ from loopllm_cli.pairs.columns import (
     Words,
     times_of,
 )
-from loopllm_cli.pairs.evidence import UNREAD, Answer, AnswerTable, Place, Turn
+from loopllm_cli.pairs.evidence.evidence import AnswerTable
 from loopllm_cli.pairs.guards import FINISHED
 from loopllm_cli.store import tables
 from loopllm_cli.store.arrays import arrow_mask, numpy_ints, numpy_mask, one_array

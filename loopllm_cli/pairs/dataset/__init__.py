@@ -1,0 +1,1 @@
+"""The folder of a set of pairs: written, read back, looked up."""

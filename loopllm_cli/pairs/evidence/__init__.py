@@ -1,0 +1,1 @@
+"""What is known before any pair is made: answers, the votes on them, and what may be heard."""

@@ -1,0 +1,1 @@
+"""What reviewers say of pairs, and what follows from it."""

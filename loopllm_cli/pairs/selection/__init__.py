@@ -1,0 +1,1 @@
+"""Which pairs are kept, and which are held out."""

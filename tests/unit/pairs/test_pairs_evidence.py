@@ -78,7 +78,6 @@ def test_a_text_that_was_not_read_is_an_error_and_no_empty_text(tmp_path: Path) 
     found.load([a])
     assert "Answer a." == a.text
     assert ({"role": "user", "content": "Where is my parcel?"},) == a.prompt()
-    assert a.is_plain
     assert b.text is UNREAD
 
 

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,6 +186,12 @@ def test_every_public_function_and_class_says_what_it_does(path: Path) -> None:
         and not ast.get_docstring(node)
     ]
     assert [] == bare
+
+
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """Two of one name cannot be collected in one run."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [] == [name for name, n in names.items() if n > 1]
 
 
 def test_nothing_prints_but_commands() -> None:

@@ -14,6 +14,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,12 @@ def test_two_reviewers_at_once_do_not_disturb_each_other(filled: Path) -> None:
     assert (0, 1.0) == (found["n_broken"], found["agreements"][0]["agreement"]["value"])
 
 
+def as_in_front() -> None:
+    """Begin as a shell's front job does; a test run in the background passes on ignored signals."""
+    os.set_blocking(0, True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A review at a terminal of its own."""
 
@@ -260,7 +267,7 @@ class Terminal:
             stderr=slave,
             env=environment(),
             start_new_session=True,
-            preexec_fn=lambda: os.set_blocking(0, True),
+            preexec_fn=as_in_front,
         )
 
     def read_until(self, text: str, seconds: float = 60) -> str:
@@ -280,8 +287,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(filled: Path) -> Terminal:
-    return Terminal()
+def terminal(filled: Path) -> Iterator[Terminal]:
+    made = Terminal()
+    yield made
+    made.process.kill()
+    made.process.wait()
 
 
 def test_at_a_terminal_one_key_is_enough_and_ctrl_c_gives_the_terminal_back(

@@ -16,6 +16,7 @@ from loopllm_cli.model import (
     ReviewDecision,
     ReviewSummary,
 )
+from loopllm_cli.pairs.chat import said
 from loopllm_cli.pairs.dataset.stored import StoredPairs, latest_pairs
 from loopllm_cli.pairs.review.apply import REVIEWED, as_voted, content_of, last_words
 from loopllm_cli.pairs.review.log import ReviewLog, read_log
@@ -177,7 +178,7 @@ def _candidates(stored: StoredPairs) -> list[Candidate]:
 def _card(pair: Pair, number: tuple[int, int], *, turned: bool) -> ReviewCard:
     sides = [_side(pair.chosen, pair.chosen_calls), _side(pair.rejected, pair.rejected_calls)]
     first, second = sides[::-1] if turned else sides
-    prompt = tuple((str(m.get("role")), str(m.get("content") or "")) for m in pair.prompt)
+    prompt = tuple((str(m.get("role")), said(m)) for m in pair.prompt)
     return ReviewCard(pair.pair_id, prompt, first, second, *number)
 
 

@@ -25,6 +25,13 @@ def has_calls(messages: Iterable[Message]) -> bool:
     return any(m["role"] == "tool" or "tool_calls" in m for m in messages)
 
 
+def said(message: Message) -> str:
+    """Return what a message says: its text, and the tool calls that it makes."""
+    content, calls = message.get("content"), message.get("tool_calls")
+    text = content if isinstance(content, str) else ""
+    return text if not calls else f"{text}\n{json.dumps(calls, default=str, ensure_ascii=False)}"
+
+
 # Answers to one context share its text, and guards, pairs and splits ask for it in turn; what is
 # returned is never changed.
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ Everything that comes from logs is cleaned; long texts come in pieces.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -67,7 +68,9 @@ def _pair(console: Console, shown: ShownPair, of: Shown, *, verbose: bool) -> li
         "pair", [clean_text(pair.pair_id, _ID), f"rule {clean_text(pair.rule)}"], width
     )
     for message in _shown_messages(pair.prompt, verbose=verbose):
-        role, text = clean_text(message["role"], _NAME), str(message["content"] or "")
+        calls = json.dumps(message["tool_calls"]) if message.get("tool_calls") else None
+        role = clean_text(message["role"], _NAME)
+        text = _with_calls(str(message["content"] or ""), calls)
         lines += _side(f"{role}:", [], _whole(text, verbose=verbose), (console, None))
     chosen, rejected = (
         _whole(_with_calls(text, calls), verbose=verbose)

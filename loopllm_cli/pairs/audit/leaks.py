@@ -14,7 +14,8 @@ from loopllm_cli.model import Finding, Message, Pair, Retained, Severity, Unpair
 from loopllm_cli.pairs.audit.context import Case, rejected_answer
 from loopllm_cli.pairs.audit.shares import N_EXAMPLES, by_user, examples, of_share, over
 from loopllm_cli.pairs.audit.sides import folded
-from loopllm_cli.pairs.audit.texts import last_asked, said
+from loopllm_cli.pairs.audit.texts import last_asked
+from loopllm_cli.pairs.chat import said
 
 OF_THE_BASELINE = 0.25
 """Share of pairs that reject answers of the time that was called good (FAIL_WRONG)."""

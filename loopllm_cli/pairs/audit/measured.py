@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from loopllm_cli.model import Message, Pair
-from loopllm_cli.pairs.audit.texts import last_asked, said
+from loopllm_cli.pairs.audit.texts import last_asked
+from loopllm_cli.pairs.chat import said
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.catalogue import compute_signals
 from loopllm_cli.signals.registry import Signal

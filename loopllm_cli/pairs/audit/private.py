@@ -12,7 +12,8 @@ from dataclasses import replace
 from loopllm_cli.model import Finding, Severity
 from loopllm_cli.pairs.audit.context import Case
 from loopllm_cli.pairs.audit.shares import by_user, examples, of_share, over
-from loopllm_cli.pairs.audit.texts import chosen_of, said
+from loopllm_cli.pairs.audit.texts import chosen_of
+from loopllm_cli.pairs.chat import said
 from loopllm_cli.sources.redaction import Redactor
 
 MASKED = 0.05

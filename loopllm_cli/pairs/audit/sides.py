@@ -12,7 +12,8 @@ from rapidfuzz.distance import Levenshtein, Prefix
 from loopllm_cli.model import Finding, Pair, Severity
 from loopllm_cli.pairs.audit.context import MIN_JUDGED, Case
 from loopllm_cli.pairs.audit.shares import by_user, examples, of_share, over
-from loopllm_cli.pairs.audit.texts import chosen_of, rejected_of, said
+from loopllm_cli.pairs.audit.texts import chosen_of, rejected_of
+from loopllm_cli.pairs.chat import said
 
 NO_LESSON = 0.5
 """Share of pairs without a difference from which training is a mistake: pairs whose sides are all

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from loopllm_cli.model import Message, Pair
-
-
-def said(message: Message) -> str:
-    """Return what a message says: its text, and the tool calls that it makes."""
-    content, calls = message.get("content"), message.get("tool_calls")
-    text = content if isinstance(content, str) else ""
-    return text if not calls else f"{text}\n{json.dumps(calls, default=str)}"
+from loopllm_cli.pairs.chat import said
 
 
 def context_of(pair: Pair) -> str:

@@ -150,7 +150,11 @@ def shown_pair(text: str) -> Shown:
     moment = datetime(2026, 11, 1, tzinfo=UTC)
     pair = Pair(
         pair_id="0" * 32,
-        prompt=({"role": text, "content": text}, {"role": "user", "content": text}),
+        prompt=(
+            {"role": text, "content": text},
+            {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": text}}]},
+            {"role": "user", "content": text},
+        ),
         chosen=f"{text} better",
         rejected=text,
         rule=text,

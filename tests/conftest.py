@@ -7,6 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: speed is measured in scripts/bench_*.py, never by a test.
+settings.register_profile("loopllm", deadline=None)
+settings.load_profile("loopllm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

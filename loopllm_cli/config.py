@@ -111,7 +111,11 @@ class VerifyConfig:
 
     `min_recovery` is the share of the lost quality that must be back; `max_loss` the share of
     right answers on untouched traffic that may be lost; `max_prompts` limits the prompts
-    answered in the drifted and in the untouched segments each.
+    answered in the drifted and in the untouched segments each. `canaries` is a file of golden
+    prompts that must hold. Each prompt gets `samples` answers at `temperature`; 0 takes the
+    likeliest token each time. `max_kl_per_token` limits the distance from the model without the
+    adapter, `max_nats_rise` how much less likely logged answers of untouched traffic may become
+    (nats per token), `max_length_change` by what share answers there may grow or shrink.
     """
 
     alpha: float = 0.05
@@ -121,6 +125,11 @@ class VerifyConfig:
     max_new_tokens: int = 256
     batch_size: int = 64
     max_kl_per_token: float = 0.05
+    max_nats_rise: float = 0.02
+    max_length_change: float = 0.2
+    canaries: str = ""
+    samples: int = 1
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

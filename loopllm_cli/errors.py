@@ -22,6 +22,8 @@
         ├── Locked
         └── StoreUnavailable
 
+    Terminated   → 143                 SIGTERM came; the same command goes on where it ended
+
 Findings (degraded, gate failed, inconclusive) are values, never exceptions. Anything that is
 not a LoopllmError is a bug: traceback to a file, exit 1. This module imports nothing of ours.
 """
@@ -44,6 +46,7 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 12
     INTERRUPTED = 130
     CLOSED_PIPE = 141
+    TERMINATED = 143
 
 
 class LoopllmError(Exception):
@@ -191,3 +194,10 @@ class StoreUnavailable(SetupError):
     """The store cannot be read or written."""
 
     code = "setup.store"
+
+
+class Terminated(LoopllmError):
+    """SIGTERM came: what was done is saved, and the same command goes on from there."""
+
+    exit_code = ExitCode.TERMINATED
+    code = "terminated"

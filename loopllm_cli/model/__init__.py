@@ -5,6 +5,16 @@ group of rows with like prompts (or a logged attribute); a *cluster* is the unit
 depend on each other (a user, else a conversation, else a prompt).
 """
 
+from loopllm_cli.model.adapters import (
+    AdapterDetail,
+    AdapterEntry,
+    AdapterList,
+    MergeResult,
+    Promotion,
+    PromotionEvent,
+    PruneResult,
+    ServingCheck,
+)
 from loopllm_cli.model.baselines import (
     BaselineDiff,
     BaselineRemoval,
@@ -46,6 +56,7 @@ from loopllm_cli.model.drift import (
     Telling,
     Verdict,
 )
+from loopllm_cli.model.ladder import LadderResult, Rung, RungEnd
 from loopllm_cli.model.nights import (
     NightPage,
     NightSignal,
@@ -82,9 +93,13 @@ from loopllm_cli.model.signals import (
     SignalKind,
     Worse,
 )
+from loopllm_cli.model.training import SettingChoice, TrainingPlan
 
 __all__ = [
     "AdapterCard",
+    "AdapterDetail",
+    "AdapterEntry",
+    "AdapterList",
     "Agreement",
     "Annotator",
     "BaselineDiff",
@@ -103,6 +118,8 @@ __all__ = [
     "Gate",
     "IngestSummary",
     "Interval",
+    "LadderResult",
+    "MergeResult",
     "Message",
     "NightPage",
     "NightSignal",
@@ -114,6 +131,9 @@ __all__ = [
     "PartIntervals",
     "PlanResult",
     "Planted",
+    "Promotion",
+    "PromotionEvent",
+    "PruneResult",
     "Rate",
     "Repair",
     "Reply",
@@ -124,8 +144,12 @@ __all__ = [
     "ReviewSummary",
     "ReviewerAgreement",
     "ReviewerTally",
+    "Rung",
+    "RungEnd",
     "ScoreChange",
     "SegmentChange",
+    "ServingCheck",
+    "SettingChoice",
     "Severity",
     "Shown",
     "ShownAnswer",
@@ -139,6 +163,7 @@ __all__ = [
     "SplitCalibration",
     "Status",
     "Telling",
+    "TrainingPlan",
     "Unpaired",
     "Verdict",
     "VerifyResult",

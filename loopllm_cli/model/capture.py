@@ -63,7 +63,8 @@ class ForgetSummary:
     `datasets` were removed; `datasets_elsewhere` hold some of it too and lie outside of the
     project. `records` are runs whose ids of rows were taken out, `rewritten` files whose lines or
     rows were: reviewers' decisions, sampled answers, lists of dropped feedback. `adapters` were
-    trained on a dataset that held some of it, and are still there.
+    trained on a dataset that held some of it, and are still there; `promoted` are the one of
+    them that is promoted, if it is.
     """
 
     selector: str
@@ -78,6 +79,7 @@ class ForgetSummary:
     n_baselines: int
     dry_run: bool = False
     rewritten: tuple[str, ...] = ()
+    promoted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

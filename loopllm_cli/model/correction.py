@@ -90,3 +90,4 @@ class VerifyResult:
     untouched: tuple[Comparison, ...]
     n_prompts: dict[str, int] = field(default_factory=dict)
     version: str = ""
+    served: str | None = None

@@ -1,4 +1,4 @@
-"""What happens between two training steps: saying how far we are, and guarding other traffic.
+"""Say between two training steps how far a run is.
 
 Imports transformers at the top; import this module only inside functions.
 """
@@ -6,14 +6,12 @@ Imports transformers at the top; import this module only inside functions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback
 
-from loopllm_cli.correct.encoding import EncodedAnswer
 from loopllm_cli.correct.request import Progress
-from loopllm_cli.correct.score import kl_of_encoded
 
 
 class ReportProgress(TrainerCallback):  # type: ignore[misc]  # transformers has no type stubs
@@ -22,7 +20,12 @@ class ReportProgress(TrainerCallback):  # type: ignore[misc]  # transformers has
     def __init__(self, on_progress: Callable[[Progress], None], started: float) -> None:
         self._on_progress = on_progress
         self._started = started
+        self._first: tuple[int, float] | None = None
         self.last: dict[str, float] = {}
+
+    def say(self, phase: str) -> None:
+        """Report a phase."""
+        self._on_progress(Progress(phase, seconds=time.monotonic() - self._started))
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
@@ -39,56 +42,21 @@ class ReportProgress(TrainerCallback):  # type: ignore[misc]  # transformers has
                 loss=self.last.get("loss"),
                 learning_rate=self.last.get("learning_rate"),
                 seconds=time.monotonic() - self._started,
+                left=self._left(state.global_step, state.max_steps),
             )
         )
 
+    def _left(self, step: int, n_steps: int) -> float | None:
+        """Return the seconds left at the pace so far, looks at the held-out answers included.
 
-class RetentionGuard(TrainerCallback):  # type: ignore[misc]  # transformers has no type stubs
-    """Stop when the model moves too far on answers it should leave alone, and go back.
-
-    TRL's own metrics (loss, reward accuracy) look the same in good, collapsed and inverted runs;
-    the divergence on liked answers that are not trained on tells them apart.
-    """
-
-    def __init__(self, held_out: Sequence[EncodedAnswer], limit: float, every: int) -> None:
-        self._held_out = held_out
-        self._limit = limit
-        self._every = every
-        self._good: dict[str, Any] = {}
-        self.kl = 0.0
-        self.stopped_at: int | None = None
-        self.kept_from = 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take the weights that training starts (or resumes) from as the last good ones."""
-        self._remember(kwargs["model"], state.global_step)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Measure at every checkpoint; above the limit, restore and stop."""
-        if state.global_step % self._every and state.global_step != state.max_steps:
-            return control
-        model = kwargs["model"]
-        model.eval()
-        self.kl = kl_of_encoded(model, self._held_out).mean
-        model.train()
-        if self.kl <= self._limit:
-            self._remember(model, state.global_step)
-            return control
-        for name, parameter in model.named_parameters():
-            if name in self._good:
-                parameter.data.copy_(self._good[name])
-        self.stopped_at = state.global_step
-        control.should_training_stop = True
-        control.should_save = False
-        return control
-
-    def _remember(self, model: Any, step: int) -> None:
-        self.kept_from = step
-        self._good = {
-            name: parameter.detach().clone()
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        }
+        Loading, and steps of an earlier part of the run, do not count.
+        """
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+            return None
+        first, since = self._first
+        return (now - since) / max(1, step - first) * (n_steps - step)
 
 
 def _is_number(value: Any) -> bool:

@@ -6,6 +6,8 @@ Must not import: torch and its relatives.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,11 @@ from typing import Any
 from loopllm_cli.correct.model_files import file_sha256
 from loopllm_cli.correct.preflight import Preflight
 from loopllm_cli.correct.recipe import Recipe
+from loopllm_cli.correct.serving import RANKS
 from loopllm_cli.model import AdapterCard
+
+_VERIFIED = "## Verification"
+_PRINTED = re.compile(r"[^\w .,:;()%<>=+/–…·→-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,11 @@ def write_card(folder: Path, facts: CardFacts) -> AdapterCard:
     recipe.write_text(recipe_toml(facts.recipe), encoding="utf-8")
     # safetensors writes for the owner alone; whoever may read the recipe may read the weights.
     weights.chmod(recipe.stat().st_mode)
+    config = folder / "adapter_config.json"
     lineage = _lineage(facts, adapter_hash)
+    # The settings scale the weights: a changed lora_alpha is another adapter of the same bytes.
+    if config.is_file():
+        lineage["adapter_config_sha256"] = file_sha256(config)
     (folder / "lineage.json").write_text(
         json.dumps(lineage, indent=2, sort_keys=True) + "\n", encoding="utf-8"
     )
@@ -128,7 +138,7 @@ def _readme(facts: CardFacts, adapter_hash: str) -> str:
         "## Measured while training\n\n" + _metrics(facts),
         "## Use\n\n" + _usage(facts),
         "## Limits\n\n" + _limits(facts),
-        f"## Verification\n\nNot yet verified. Run `loopllm verify` before serving it.\n\n"
+        f"{_VERIFIED}\n\nNot yet verified. Run `loopllm verify` before serving it.\n\n"
         f"Weights: sha256 `{adapter_hash}`; everything else about their origin is in "
         f"`lineage.json`.",
     ]
@@ -138,7 +148,7 @@ def _readme(facts: CardFacts, adapter_hash: str) -> str:
 def _front_matter(facts: CardFacts) -> str:
     return (
         f"---\nbase_model: {json.dumps(facts.model)}\nlibrary_name: peft\n"
-        "pipeline_tag: text-generation\ntags: [lora, dpo, trl, loopllm]\n---"
+        f"pipeline_tag: text-generation\ntags: [lora, {facts.recipe.method}, trl, loopllm]\n---"
     )
 
 
@@ -186,8 +196,79 @@ def _usage(facts: CardFacts) -> str:
         f"model = PeftModel.from_pretrained(model, {facts.path.name!r})\n"
         f"tokenizer = AutoTokenizer.from_pretrained({facts.model!r})\n"
         "```\n\n"
+        f"{_serving(facts)}\n\n"
         "It fits this base only, down to the weights; merging it into a quantised copy changes "
         "its effect."
+    )
+
+
+def _serving(facts: CardFacts) -> str:
+    name, model = facts.path.name, facts.model
+    rank = next((one for one in RANKS if facts.recipe.rank <= one), facts.recipe.rank)
+    return (
+        "Served at run time by vLLM, or merged into a plain model that anything can serve:\n\n"
+        f"```sh\nvllm serve {shlex.quote(model)} --enable-lora --max-lora-rank {rank} "
+        f"--lora-modules {shlex.quote(f'{name}={name}')}\n"
+        f"loopllm adapters merge {shlex.quote(name)} --out merged\n"
+        "python convert_hf_to_gguf.py merged   # of llama.cpp, for GGUF\n```"
+    )
+
+
+def write_verification(folder: Path, record: dict[str, Any]) -> bool:
+    """Write what a verification found into the model card of the adapter it is about.
+
+    Args:
+        record: of `loopllm verify`, of exactly these weights.
+
+    Returns:
+        Whether the card says it now; a folder that cannot be written stays as it is.
+    """
+    path = folder / "README.md"
+    part = path.with_suffix(".part")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not record or _VERIFIED not in text:
+            return False
+        part.write_text(text[: text.rindex(_VERIFIED)] + _verified(record), encoding="utf-8")
+        part.replace(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _verified(record: dict[str, Any]) -> str:
+    lines = [
+        _VERIFIED,
+        "",
+        f"**{_plain(record.get('gate'))}** in `{_plain(record.get('run_id'))}` "
+        f"({_plain(record.get('created'))[:10]}), for drift run "
+        f"`{_plain(record.get('drift_run_id'))}`.",
+        "",
+    ]
+    lines += [f"- {_plain(reason)}" for reason in record.get("reasons") or ()]
+    lines += ["", "| check | verdict | what it showed |", "|---|---|---|"]
+    for check in record.get("checks") or ():
+        shown = (_plain(check.get(key)) for key in ("name", "gate", "text"))
+        lines.append(f"| {' | '.join(shown)} |")
+    lines += ["", f"Weights: sha256 `{_plain(record.get('adapter_hash'))}`; everything else about"]
+    return "\n".join(lines) + " their origin is in `lineage.json`.\n"
+
+
+def _plain(value: Any) -> str:
+    # Labels of segments come from logs: nothing of theirs may be read as Markdown.
+    return _PRINTED.sub("", " ".join(str(value).split())).replace("<", "&lt;")
+
+
+def merged_card(adapter: Path, model: str, dtype: str) -> str:
+    """Return the model card of a model that an adapter has been merged into."""
+    digest = file_sha256(adapter / "adapter_model.safetensors")
+    return (
+        f"---\nbase_model: {json.dumps(model)}\nlibrary_name: transformers\n"
+        "pipeline_tag: text-generation\ntags: [merged, loopllm]\n---\n\n"
+        f"# `{_plain(model)}`, corrected\n\n"
+        f"The weights of the base model plus the adapter `{_plain(adapter.name)}` (sha256 "
+        f"`{digest}`), added in float32 and stored as {dtype}. What the adapter was made of is in "
+        "`lineage.json`. Verification was done with the adapter beside the base model.\n"
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopllm_cli.correct.adapter_loading import SERVED
 from loopllm_cli.correct.encoding import encode_prompt
 from loopllm_cli.correct.loading import as_ids
 from loopllm_cli.correct.quiet import quiet
@@ -40,9 +41,27 @@ class Answer:
 
 @contextlib.contextmanager
 def adapter_off(model: Any) -> Iterator[None]:
-    """Switch the adapter of a PEFT model off for a while, which leaves the model as it came."""
+    """Switch the adapters of a PEFT model off for a while, which leaves the model as it came."""
     with model.disable_adapter():
         yield
+
+
+@contextlib.contextmanager
+def as_served(model: Any) -> Iterator[None]:
+    """Let a PEFT model answer for a while as it does in production.
+
+    That is with the adapter named `SERVED`, where one was loaded, and else without any.
+    """
+    if SERVED not in model.peft_config:
+        with adapter_off(model):
+            yield
+        return
+    own = model.active_adapter
+    model.set_adapter(SERVED)
+    try:
+        yield
+    finally:
+        model.set_adapter(own)
 
 
 def generate_answers(

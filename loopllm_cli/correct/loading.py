@@ -1,28 +1,25 @@
-"""Load a tokenizer, a model, and a model with an adapter that was made for it."""
+"""Load a tokenizer and a model."""
 
 from __future__ import annotations
 
-import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from loopllm_cli.correct.extra import require_extra
 from loopllm_cli.correct.model_files import (
     check_folder,
-    file_sha256,
     hub_error,
     local_folder,
     model_hash,
 )
 from loopllm_cli.correct.quiet import quiet
-from loopllm_cli.errors import AdapterMismatch, ModelUnusable, SetupError
+from loopllm_cli.errors import ModelUnusable, SetupError
 
 __all__ = [
-    "load_model", "load_tokenizer", "load_with_adapter", "model_hash", "resolve_device",
+    "load_model", "load_tokenizer", "model_hash", "resolve_device",
     "resolve_dtype", "stop_token_ids",
 ]  # fmt: skip
-
-WEIGHTS = "adapter_model.safetensors"
 
 
 def load_tokenizer(model: str) -> Any:
@@ -60,7 +57,13 @@ def load_tokenizer(model: str) -> Any:
     return tokenizer
 
 
-def load_model(model: str, device: str = "auto", dtype: str = "auto") -> Any:
+def load_model(
+    model: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    attention: str = "auto",
+    quantization: str = "none",
+) -> Any:
     """Load a causal language model from safetensors, without running code that comes with it.
 
     Args:
@@ -68,10 +71,12 @@ def load_model(model: str, device: str = "auto", dtype: str = "auto") -> Any:
         device: "auto" (an accelerator when there is one), "cpu", "cuda", "mps".
         dtype: "auto" (bfloat16 where the accelerator has it), or a name. The CPU always computes
             in float32: half precision there is slow, and runs would no longer repeat exactly.
+        attention: an implementation that transformers knows; "auto" leaves it to transformers.
+        quantization: "4bit" stores the weights in four bits (NF4, computed in `dtype`).
 
     Raises:
         MissingExtra: the training extra is not installed.
-        ModelUnusable: the model cannot be found or loaded.
+        ModelUnusable: the model cannot be found or loaded, or not in this way.
     """
     require_extra()
     import torch
@@ -82,78 +87,55 @@ def load_model(model: str, device: str = "auto", dtype: str = "auto") -> Any:
     if folder is not None:
         check_folder(folder)
     place = resolve_device(device)
+    number = getattr(torch, resolve_dtype(place, dtype))
+    options: dict[str, Any] = {}
+    if attention != "auto":
+        options["attn_implementation"] = attention
+    if quantization == "4bit":
+        options |= {"quantization_config": _four_bits(place, number), "device_map": {"": place}}
     try:
         with quiet():
             loaded = AutoModelForCausalLM.from_pretrained(
                 str(folder or model),
-                dtype=getattr(torch, resolve_dtype(place, dtype)),
+                dtype=number,
                 use_safetensors=True,
                 trust_remote_code=False,
+                **options,
             )
+    except ImportError as error:
+        raise ModelUnusable(
+            f"attention = {attention!r} needs a package that is not installed",
+            'set attention = "auto" in the recipe, or install it',
+        ) from error
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise hub_error(model, error) from error
-    return loaded.to(place).eval()
+    return (loaded if quantization == "4bit" else loaded.to(place)).eval()
 
 
-def load_with_adapter(model: str, adapter: Path, device: str = "auto", dtype: str = "auto") -> Any:
-    """Load a model with an adapter on it, after making sure that they belong together.
-
-    Raises:
-        MissingExtra: the training extra is not installed.
-        ModelUnusable: the model cannot be found or loaded.
-        AdapterMismatch: the adapter is not whole, or was made for another model.
-    """
-    require_extra()
-    check_adapter(model, adapter)
-    from peft import PeftModel
-    from peft.utils import get_peft_model_state_dict
-    from safetensors import safe_open
-
-    loaded = load_model(model, device, dtype)
-    try:
-        with quiet():
-            wrapped = PeftModel.from_pretrained(loaded, str(adapter), is_trainable=False)
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise AdapterMismatch(
-            f"{adapter} does not fit {model}: {str(error).strip().splitlines()[0]}",
-            "load it on the model named in its lineage.json",
-        ) from error
-    with safe_open(str(adapter / WEIGHTS), framework="pt") as weights:
-        in_file = set(weights.keys())
-    # PEFT only warns about names it cannot place, and an adapter without weights does nothing.
-    if in_file != set(get_peft_model_state_dict(wrapped)):
-        raise AdapterMismatch(
-            f"the weights in {adapter} have other names than the layers of {model}",
-            "train the adapter again on this model",
-        )
-    return wrapped.eval()
-
-
-def check_adapter(model: str, adapter: Path) -> None:
-    """Refuse an adapter that is not whole, was changed, or was made for another model.
+def refuse_quantization(place: str, quantization: str) -> None:
+    """Refuse to store weights in four bits where that cannot be done.
 
     Raises:
-        AdapterMismatch: with the remedy.
+        ModelUnusable: the device or the package for it is missing.
     """
-    again = "make the adapter again: loopllm correct"
-    if not adapter.is_dir():
-        raise AdapterMismatch(f"no adapter folder at {adapter}", "make one: loopllm correct")
-    _read_json(adapter / "adapter_config.json", again)
-    lineage = _read_json(adapter / "lineage.json", again)
-    weights = adapter / WEIGHTS
-    if not weights.is_file():
-        raise AdapterMismatch(f"{adapter} has no {WEIGHTS}", again)
-    if file_sha256(weights) != lineage.get("adapter_sha256"):
-        raise AdapterMismatch(
-            f"{weights} is not the file that lineage.json describes", f"copy it again, or {again}"
+    if quantization == "4bit" and (place != "cuda" or find_spec("bitsandbytes") is None):
+        raise ModelUnusable(
+            'quantization = "4bit" needs a CUDA card and bitsandbytes',
+            'pip install bitsandbytes, or set quantization = "none" in the recipe',
         )
-    found = model_hash(model)
-    if found != lineage.get("model_hash"):
-        raise AdapterMismatch(
-            f"{adapter} was made for {lineage.get('model')!r} ({_short(lineage)}), but {model} is "
-            f"{found[:19]}",
-            "give the model it was made for, or train an adapter for this one",
-        )
+
+
+def _four_bits(place: str, dtype: Any) -> Any:
+    """Return the storage of QLoRA (Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
+    refuse_quantization(place, "4bit")
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def resolve_device(device: str) -> str:
@@ -219,19 +201,3 @@ def as_ids(value: Any) -> set[int]:
 def _has_tokenizer(folder: Path) -> bool:
     names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
     return any((folder / name).is_file() for name in names)
-
-
-def _read_json(path: Path, hint: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise AdapterMismatch(f"{path.parent} has no {path.name}", hint)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise AdapterMismatch(f"{path} is not valid JSON: {error}", hint) from error
-    if not isinstance(content, dict):
-        raise AdapterMismatch(f"{path} does not hold a JSON object", hint)
-    return content
-
-
-def _short(lineage: dict[str, Any]) -> str:
-    return str(lineage.get("model_hash", "no hash"))[:19]

@@ -1,4 +1,4 @@
-"""Read a pairs folder: `data/{train,test,retention}.parquet` and `card.json`.
+"""Read a pairs folder: `data/{train,test,retention,unpaired}.parquet`, its provenance and card.
 
 Must not import: torch and its relatives.
 """
@@ -6,7 +6,7 @@ Must not import: torch and its relatives.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,16 @@ class PairRow:
         calls = has_calls(self.prompt)
         return calls or bool(self.tools or self.chosen_calls or self.rejected_calls)
 
+    @property
+    def better(self) -> PairRow:
+        """The better answer alone, on both sides."""
+        return replace(self, rejected=self.chosen, rejected_calls=self.chosen_calls)
+
+    @property
+    def worse(self) -> PairRow:
+        """The worse answer alone, on both sides."""
+        return replace(self, chosen=self.rejected, chosen_calls=self.rejected_calls)
+
     def as_trl(self) -> dict[str, Any]:
         """Return the row in TRL's conversational preference format.
 
@@ -62,6 +72,29 @@ class PairRow:
         }
         return {**row, "tools": json.dumps(self.tools)} if self.tools else row
 
+    def as_answer(self) -> dict[str, Any]:
+        """Return the better answer alone in TRL's conversational prompt-completion format."""
+        row = self.as_trl()
+        del row["rejected"]
+        return {"completion" if key == "chosen" else key: value for key, value in row.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """One answer that somebody liked or disliked; `row` holds it on both sides."""
+
+    row: PairRow
+    label: bool
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether tools were offered, called or answered."""
+        return self.row.has_tools
+
+    def as_trl(self) -> dict[str, Any]:
+        """Return the row in TRL's conversational unpaired preference format."""
+        return {**self.row.as_answer(), "label": self.label}
+
 
 def _answer(text: str, calls: tuple[Message, ...]) -> Message:
     message: Message = {"role": "assistant", "content": text}
@@ -72,34 +105,54 @@ def _answer(text: str, calls: tuple[Message, ...]) -> Message:
 class RawPairs:
     """The rows of a pairs folder as they are written, unchecked, and its card.
 
-    Rows are dicts with `prompt`, `chosen` and `rejected` as lists of messages; anything in them
-    may still be None.
+    Rows are dicts with `prompt`, `chosen` and `rejected` as lists of messages, those of
+    `unpaired` with `prompt`, `completion` and `label`; anything in them may still be None.
+    `train_rules` says which rule made each training pair; it is empty where nothing says so.
     """
 
     train: list[dict[str, Any]]
     test: list[dict[str, Any]]
     retention: list[dict[str, Any]]
     card: dict[str, Any] = field(default_factory=dict)
+    unpaired: list[dict[str, Any]] = field(default_factory=list)
+    train_rules: tuple[str, ...] = ()
 
 
-def read_pairs(folder: Path) -> RawPairs:
+_PAIR = ("prompt", "chosen", "rejected")
+
+
+def read_pairs(folder: Path, need: str = "train") -> RawPairs:
     """Read the files of a pairs folder.
 
+    Args:
+        folder: as `loopllm pairs` writes it.
+        need: the file that must be there, "train" or "unpaired".
+
     Raises:
-        BadPairs: the folder, its training file or a column is missing, or a file is damaged.
+        BadPairs: the folder, a needed file or a column is missing, or a file is damaged.
     """
-    train = folder / "data" / "train.parquet"
-    if not train.is_file():
+    data = folder / "data"
+    if not (data / f"{need}.parquet").is_file():
         raise BadPairs(
-            f"{folder} holds no data/train.parquet",
+            f"{folder} holds no data/{need}.parquet",
             "make the folder with: loopllm pairs",
         )
     return RawPairs(
-        train=_read_table(train, ("prompt", "chosen", "rejected")),
-        test=_read_optional(folder / "data" / "test.parquet", ("prompt", "chosen", "rejected")),
-        retention=_read_optional(folder / "data" / "retention.parquet", ("prompt", "chosen")),
+        train=_read_optional(data / "train.parquet", _PAIR),
+        test=_read_optional(data / "test.parquet", _PAIR),
+        retention=_read_optional(data / "retention.parquet", ("prompt", "chosen")),
         card=_read_card(folder / "card.json"),
+        unpaired=_read_optional(data / "unpaired.parquet", ("prompt", "completion", "label")),
+        train_rules=_read_rules(folder / "provenance.parquet"),
     )
+
+
+def _read_rules(path: Path) -> tuple[str, ...]:
+    """Read which rule made each training pair; provenance lies in the order of the data."""
+    if not path.is_file():
+        return ()
+    rows = _read_table(path, ("split", "rule"))
+    return tuple(str(row["rule"]) for row in rows if row["split"] == "train")
 
 
 def answer_message(messages: Any) -> Message | None:
@@ -151,6 +204,18 @@ def to_row(raw: dict[str, Any]) -> PairRow | None:
     )
 
 
+# Columns that are read where they are there.
+_MORE = ("tools", "weight")
+
+
+def to_vote(raw: dict[str, Any]) -> VoteRow | None:
+    """Return a raw judged answer, None where its context, answer or label is missing."""
+    row = to_row({"chosen": raw["completion"], "prompt": raw["prompt"], "tools": raw.get("tools")})
+    return (
+        VoteRow(row, raw["label"]) if row is not None and isinstance(raw["label"], bool) else None
+    )
+
+
 def _read_optional(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     return _read_table(path, columns) if path.is_file() else []
 
@@ -164,7 +229,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
                 f"{path} lacks the column(s) {', '.join(missing)} (it has: {', '.join(names)})",
                 "make the folder with: loopllm pairs",
             )
-        wanted = [*columns, *(name for name in ("tools",) if name in names)]
+        wanted = [*columns, *(n for n in _MORE if n in names and n not in columns)]
         rows = [decoded(row) for row in pq.read_table(path, columns=wanted).to_pylist()]
     except (pa.ArrowInvalid, OSError) as error:
         raise BadPairs(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loopllm_cli.correct.processes import is_main
 from loopllm_cli.errors import AlreadyExists
 
 
@@ -26,12 +27,18 @@ class Workplace:
     checkpoints: Path
     adapter: Path
     finished: Path
+    is_new: bool = True
 
     def publish(self) -> None:
         """Move the finished adapter into place and remove what was only needed to make it."""
         self.finished.parent.mkdir(parents=True, exist_ok=True)
         self.adapter.rename(self.finished)
         shutil.rmtree(self.root)
+
+    def discard_if_new(self) -> None:
+        """Remove the folder of a run that was refused before it began."""
+        if self.is_new and is_main():
+            shutil.rmtree(self.root, ignore_errors=True)
 
 
 def refuse_existing(adapter_out: Path) -> None:
@@ -58,12 +65,14 @@ def open_workplace(adapter_out: Path, binding: dict[str, Any]) -> tuple[Workplac
     """
     refuse_existing(adapter_out)
     root = adapter_out.with_name(adapter_out.name + ".partial")
-    place = Workplace(root, root / "checkpoints", root / "adapter", adapter_out)
     notes = []
+    is_new = not root.exists()
     if root.exists() and _read(root / "binding.json") != _plain(binding):
         changed = _changed(_read(root / "binding.json"), _plain(binding))
         notes.append(f"started fresh: an unfinished run was there with other {changed}")
         shutil.rmtree(root)
+        is_new = True
+    place = Workplace(root, root / "checkpoints", root / "adapter", adapter_out, is_new)
     if place.adapter.exists():
         shutil.rmtree(place.adapter)
     place.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -81,10 +90,27 @@ def last_checkpoint(checkpoints: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
+def read_fixed(place: Workplace) -> dict[str, Any]:
+    """Return the choices of the hardware that an earlier part of the run was made with.
+
+    Free memory differs from day to day; a run that goes on must not choose anew.
+    """
+    return _read(place.root / "fixed.json")
+
+
+def write_fixed(place: Workplace, fixed: dict[str, Any]) -> None:
+    """Keep the choices that the rest of the run must be made with."""
+    part = place.root / "fixed.part"
+    part.write_text(json.dumps(fixed, sort_keys=True), encoding="utf-8")
+    part.replace(place.root / "fixed.json")
+
+
 def pairs_digest(folder: Path) -> str:
     """Return a fingerprint of the Parquet files of a pairs folder."""
     digest = hashlib.sha256()
-    for path in sorted((folder / "data").glob("*.parquet")):
+    provenance = folder / "provenance.parquet"
+    read = [*sorted((folder / "data").glob("*.parquet")), *([provenance] * provenance.is_file())]
+    for path in read:
         digest.update(path.name.encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return f"sha256:{digest.hexdigest()}"

@@ -1,36 +1,47 @@
 """Refuse pairs that would train nothing, or something nobody meant, before a model is loaded.
 
-TRL trains without a word on identical, contradictory, empty and truncated pairs, and on
-templates that never say stop. Everything that is dropped here is counted; everything that
-cannot be repaired by dropping is refused with the remedy.
+TRL trains without a word on identical, contradictory, empty and truncated pairs, on votes that
+all go one way, and on templates that never say stop. Everything that is dropped here is counted;
+everything that cannot be repaired by dropping is refused with the remedy.
 
 Must not import: torch and its relatives (a tokenizer is handed in).
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from loopllm_cli.correct.encoding import EncodedAnswer, encode_answer, ends_properly
-from loopllm_cli.correct.pair_rows import PairRow, read_pairs, to_row
+import numpy as np
+
+from loopllm_cli.correct.pair_rows import PairRow, RawPairs, VoteRow, read_pairs, to_row, to_vote
 from loopllm_cli.correct.recipe import Recipe
+from loopllm_cli.correct.row_checks import (
+    CUT_ANSWER,
+    Reading,
+    RowTokens,
+    Tally,
+    distinct,
+    distinct_votes,
+    is_trainable,
+    key_of,
+)
+from loopllm_cli.correct.row_verdicts import (
+    judge,
+    refuse_contradictions,
+    refuse_failed_audit,
+    refuse_one_sided,
+)
 from loopllm_cli.correct.tool_rendering import shows_tools
 from loopllm_cli.errors import BadPairs
-from loopllm_cli.model import Message
+from loopllm_cli.pairs.candidates import WRITTEN
 
-# Twelve pairs per problem repaired about 80% of it in the method study, 25 about 93%; below 20 in
-# all, a result says more about the draw than about the data.
-MIN_TRAIN_PAIRS = 20
-# A few over-long rows are an accident and are dropped; more means that max_length is wrong.
-MAX_SHARE_TOO_LONG = 0.05
-UNSHOWN = "tools or calls that the chat template does not show"
+NOT_WRITTEN = "better side not written by a person"
+LIGHT_VOTE = "sign that counts less than min_vote_weight"
 
-Key = tuple[tuple[tuple[str, str], ...], str, str]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,8 @@ class Preflight:
     """What the checks saw.
 
     `dropped` counts left-out training rows by reason. Token counts are of the kept training
-    rows, context plus the longer answer.
+    rows, context plus the longer answer; `tokens` has more of them, by name. `n_train` counts
+    pairs, `n_votes` judged answers and `n_liked` those of them that were liked.
     """
 
     n_read: int
@@ -50,232 +62,209 @@ class Preflight:
     tokens_max: int
     n_truncated: int
     notes: tuple[str, ...] = ()
+    n_votes: int = 0
+    n_liked: int = 0
+    tokens: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedPairs:
-    """The rows that may be trained on and measured with, and what the checks saw."""
+    """The rows that may be trained on and measured with, and what the checks saw.
+
+    `lengths` are the tokens of every row that may be trained on: pairs, votes, retention.
+    """
 
     train: tuple[PairRow, ...]
     test: tuple[PairRow, ...]
     retention: tuple[PairRow, ...]
     report: Preflight
     card: dict[str, Any] = field(default_factory=dict)
+    votes: tuple[VoteRow, ...] = ()
+    lengths: tuple[RowTokens, ...] = ()
 
-
-@dataclass(slots=True)
-class _Tally:
-    dropped: Counter[str] = field(default_factory=Counter)
-    lengths: list[int] = field(default_factory=list)
-    n_truncated: int = 0
-    n_not_prefix: int = 0
-    n_no_stop: int = 0
+    @property
+    def contexts(self) -> tuple[PairRow, ...]:
+        """Rows whose contexts were trained on: the pairs, or else the judged answers."""
+        return self.train or tuple(vote.row for vote in self.votes)
 
 
 def check_pairs(
     folder: Path, tokenizer: Any, recipe: Recipe, stop_ids: Collection[int] | None = None
 ) -> CheckedPairs:
-    """Read a pairs folder and keep what can be trained on.
+    """Read a pairs folder and keep what the recipe's method can be trained on.
 
     Args:
         folder: the pairs folder.
         tokenizer: of the model that is to be corrected, with its chat template.
-        recipe: only its `max_length` is used.
+        recipe: its method, its lengths and which rows it wants.
         stop_ids: tokens that end an answer; by default the tokenizer's end token.
 
     Raises:
         BadPairs: with counts and remedy; nothing was trained.
     """
-    raw = read_pairs(folder)
-    stops = set(stop_ids) if stop_ids else {tokenizer.eos_token_id}
-    if not raw.train:
+    is_kto = recipe.method == "kto"
+    raw = read_pairs(folder, "unpaired" if is_kto else "train")
+    _refuse_empty(folder, raw, recipe)
+    refuse_failed_audit(raw.card)
+    stops = frozenset(stop_ids) if stop_ids else frozenset({tokenizer.eos_token_id})
+    reading = Reading(tokenizer, recipe.max_length, stops, recipe.method != "sft")
+    tally = Tally()
+    train = _check_train(folder, raw, recipe, reading, tally)
+    votes = _check_votes(raw, recipe, reading, tally) if is_kto else []
+    n_read = len(raw.unpaired if is_kto else raw.train)
+    if is_kto:
+        refuse_one_sided(votes, len(train))
+        n_read += len(raw.train) if recipe.mix_pairs else 0
+    what = "judged answers" if is_kto else "training pairs"
+    judge(tally, n_read, len(train) + len(votes), recipe.max_length, what)
+    test = distinct(_whole(raw.test, to_row, "test pairs"), Tally())
+    test = [row for row in test if shows_tools(row, tokenizer)]
+    retention, retained = _retention_rows(raw.retention, reading)
+    report = replace(
+        _report(n_read, train, votes, tally), n_test=len(test), n_retention=len(retention)
+    )
+    lengths = (*tally.tokens, *retained)
+    return CheckedPairs(
+        tuple(train), tuple(test), tuple(retention), report, raw.card, tuple(votes), lengths
+    )
+
+
+def refuse_beyond_context(checked: CheckedPairs, n_positions: int | None) -> None:
+    """Refuse rows that are longer than what the model was made for.
+
+    Args:
+        checked: rows within the recipe's `max_length`.
+        n_positions: `max_position_embeddings` of the model, None where it names none.
+
+    Raises:
+        BadPairs: with the counts.
+    """
+    too_long = [row.longest for row in checked.lengths if n_positions and row.longest > n_positions]
+    if too_long:
+        raise BadPairs(
+            f"{len(too_long)} of {len(checked.lengths)} rows are longer than the model's context "
+            f"of {n_positions} tokens (the longest: {max(too_long)})",
+            f"set max_length = {n_positions} in the recipe; what does not fit is then left out",
+        )
+
+
+def _refuse_empty(folder: Path, raw: RawPairs, recipe: Recipe) -> None:
+    if recipe.method != "kto" and not raw.train:
         raise BadPairs(
             f"{folder} holds no training pair (0 rows)",
             "collect corrections or comparisons, then: loopllm pairs",
         )
-    _refuse_failed(raw.card)
-    tally = _Tally()
-    rows = _distinct(_whole_rows(raw.train, "training"), tally)
-    _refuse_contradictions(rows)
-    train = [row for row in rows if _is_trainable(row, tokenizer, recipe, stops, tally)]
-    _judge(tally, len(raw.train), len(train), recipe)
-    test = _distinct(_whole_rows(raw.test, "test"), _Tally())
-    test = [row for row in test if shows_tools(row, tokenizer)]
-    retention = _retention_rows(raw.retention, tokenizer, recipe)
-    report = Preflight(
-        n_read=len(raw.train),
-        n_train=len(train),
-        n_test=len(test),
-        n_retention=len(retention),
-        dropped=dict(sorted(tally.dropped.items())),
-        tokens_mean=sum(tally.lengths) / len(tally.lengths),
-        tokens_max=max(tally.lengths),
-        n_truncated=tally.n_truncated,
-        notes=tuple(_notes(tally, len(train), recipe)),
-    )
-    return CheckedPairs(tuple(train), tuple(test), tuple(retention), report, raw.card)
-
-
-def _refuse_failed(card: dict[str, Any]) -> None:
-    """Refuse pairs whose audit says that training on them is a mistake."""
-    found = card.get("findings")
-    failed = [
-        one
-        for one in (found if isinstance(found, list) else [])
-        if isinstance(one, dict) and one.get("severity") == "fail" and not one.get("accepted")
-    ]
-    if failed:
-        said = "; ".join(f"{one.get('name')}: {one.get('text')}" for one in failed)
+    if recipe.method == "kto" and not raw.unpaired:
         raise BadPairs(
-            f"the audit of these pairs says that training on them is a mistake ({said})",
-            "mend the pairs, or name what is meant to be so in accept = [...] of [pairs], and "
-            "build them again",
+            f"{folder} holds no judged answer (0 rows)",
+            "collect thumbs or ratings, then: loopllm pairs; or train on the pairs with "
+            'method = "dpo"',
         )
 
 
-def _whole_rows(raw: Sequence[dict[str, Any]], what: str) -> list[PairRow]:
-    found = [to_row(row) for row in raw]
+def _check_train(
+    folder: Path, raw: RawPairs, recipe: Recipe, reading: Reading, tally: Tally
+) -> list[PairRow]:
+    if recipe.method == "kto" and not recipe.mix_pairs:
+        return []
+    found = _written(folder, raw, tally) if recipe.corrections_only else raw.train
+    whole = _whole(found, to_row, "training pairs")
+    refuse_contradictions(distinct(whole, Tally()))
+    rows = distinct(whole, tally, worse_sides=reading.worse_sides)
+    return [row for row in rows if is_trainable(row, reading, tally)]
+
+
+def _written(folder: Path, raw: RawPairs, tally: Tally) -> list[dict[str, Any]]:
+    """Keep the pairs whose better side a person wrote, by the rule in their provenance."""
+    if len(raw.train_rules) != len(raw.train):
+        raise BadPairs(
+            f"corrections_only needs to know which rule made each pair, and {folder} has "
+            f"{len(raw.train_rules)} rules for {len(raw.train)} pairs",
+            "build the pairs anew with: loopllm pairs",
+        )
+    both = zip(raw.train, raw.train_rules, strict=True)
+    kept = [row for row, rule in both if rule in WRITTEN]
+    if len(kept) < len(raw.train):
+        tally.dropped[NOT_WRITTEN] += len(raw.train) - len(kept)
+    return kept
+
+
+def _check_votes(raw: RawPairs, recipe: Recipe, reading: Reading, tally: Tally) -> list[VoteRow]:
+    heavy = [row for row in raw.unpaired if _weight(row) >= recipe.min_vote_weight]
+    if len(heavy) < len(raw.unpaired):
+        tally.dropped[LIGHT_VOTE] += len(raw.unpaired) - len(heavy)
+    votes = distinct_votes(_whole(heavy, to_vote, "judged answers"), tally)
+    alone = Reading(reading.tokenizer, reading.max_length, reading.stop_ids, worse_sides=False)
+    return [vote for vote in votes if is_trainable(vote.row, alone, tally)]
+
+
+def _weight(row: dict[str, Any]) -> float:
+    found = row.get("weight")
+    return 1.0 if found is None else float(found)
+
+
+def _whole(
+    raw: Sequence[dict[str, Any]], make: Callable[[dict[str, Any]], Row | None], what: str
+) -> list[Row]:
+    found = [make(row) for row in raw]
     rows = [row for row in found if row is not None]
     n_bad = len(found) - len(rows)
     if n_bad:
         raise BadPairs(
-            f"{n_bad} of {len(raw)} {what} pairs have an empty or missing context or answer",
+            f"{n_bad} of {len(raw)} {what} have an empty or missing context or answer"
+            + (" or label" if what == "judged answers" else ""),
             "an empty chosen answer teaches silence; remove these rows and run again",
         )
     return rows
 
 
-def _distinct(rows: Sequence[PairRow], tally: _Tally) -> list[PairRow]:
-    kept, seen = [], set()
-    for row in rows:
-        key = _key(row)
-        if key[1] == key[2]:
-            tally.dropped["chosen and rejected are the same"] += 1
-        elif key in seen:
-            tally.dropped["repeated pair"] += 1
-        else:
-            seen.add(key)
-            kept.append(row)
-    return kept
-
-
-def _refuse_contradictions(rows: Sequence[PairRow]) -> None:
-    keys = {_key(row) for row in rows}
-    n_both = sum((prompt, worse, better) in keys for prompt, better, worse in keys) // 2
-    if n_both:
-        raise BadPairs(
-            f"{n_both} pair(s) appear in both directions (A over B and B over A)",
-            "decide each of them or remove both, for example with: loopllm pairs",
-        )
-
-
-def _is_trainable(
-    row: PairRow, tokenizer: Any, recipe: Recipe, stops: set[int], tally: _Tally
-) -> bool:
-    if not shows_tools(row, tokenizer):
-        tally.dropped[UNSHOWN] += 1
-        return False
-    chosen = encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools)
-    rejected = encode_answer(tokenizer, row.prompt, row.rejected_message, row.tools)
-    room = recipe.max_length - len(chosen.prompt)
-    if room <= 0:
-        tally.dropped["context longer than max_length"] += 1
-        return False
-    if chosen.answer[:room] == rejected.answer[:room]:
-        tally.dropped["same after truncation to max_length"] += 1
-        return False
-    tally.n_not_prefix += not (chosen.is_prefix and rejected.is_prefix)
-    tally.n_no_stop += not ends_properly(tokenizer, chosen.answer, stops)
-    tally.n_truncated += len(chosen.answer) > room
-    tally.lengths.append(_n_tokens(chosen, rejected))
-    return True
-
-
-def _n_tokens(chosen: EncodedAnswer, rejected: EncodedAnswer) -> int:
-    return len(chosen.prompt) + max(len(chosen.answer), len(rejected.answer))
-
-
-def _judge(tally: _Tally, n_read: int, n_kept: int, recipe: Recipe) -> None:
-    n_long = tally.dropped["context longer than max_length"]
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(tally.dropped.items()))
-    if n_long > MAX_SHARE_TOO_LONG * n_read:
-        raise BadPairs(
-            f"{n_long} of {n_read} contexts are longer than max_length = {recipe.max_length} "
-            f"tokens, which leaves no room for an answer",
-            "raise max_length in the recipe",
-        )
-    _refuse_unshown(tally.dropped[UNSHOWN], n_read, n_kept)
-    if not n_kept:
-        raise BadPairs(
-            f"nothing to learn: none of {n_read} training pairs is left ({reasons})",
-            "a pair needs two different answers to the same context",
-        )
-    if n_kept < MIN_TRAIN_PAIRS:
-        left_out = f" ({reasons})" if reasons else ""
-        raise BadPairs(
-            f"only {n_kept} of {n_read} training pairs are usable, {MIN_TRAIN_PAIRS} are "
-            f"needed{left_out}",
-            "collect more corrections or comparisons, or widen the window of loopllm pairs",
-        )
-    if tally.n_no_stop:
-        raise BadPairs(
-            f"the chat template does not end {tally.n_no_stop} of {n_kept} chosen answers with a "
-            f"stop token",
-            "trained so, the model would not learn to stop; fix the template or the tokenizer's "
-            "eos_token",
-        )
-    if tally.n_not_prefix:
-        raise BadPairs(
-            f"the chat template renders {tally.n_not_prefix} of {n_kept} contexts differently "
-            f"once an answer follows",
-            "training would see another context than serving; fix the template's generation prompt",
-        )
-
-
-def _refuse_unshown(n_unshown: int, n_read: int, n_kept: int) -> None:
-    if n_unshown and n_kept < MIN_TRAIN_PAIRS:
-        raise BadPairs(
-            f"{n_unshown} of {n_read} training pairs have {UNSHOWN}, and only {n_kept} are left",
-            "use a model whose chat template renders tools, or build pairs without them: "
-            'loopllm pairs --where "tool_definitions IS NULL"',
-        )
-
-
-def _retention_rows(raw: Sequence[dict[str, Any]], tokenizer: Any, recipe: Recipe) -> list[PairRow]:
-    rows, seen = [], set()
+def _retention_rows(
+    raw: Sequence[dict[str, Any]], reading: Reading
+) -> tuple[list[PairRow], list[RowTokens]]:
+    """Keep the liked answers that can be trained on; the others are no reason to stop."""
+    alone = Reading(reading.tokenizer, reading.max_length, reading.stop_ids, worse_sides=False)
+    rows, seen, tally = [], set(), Tally()
     for entry in raw:
         row = to_row(entry)
-        if row is None or not shows_tools(row, tokenizer):
+        if row is None or key_of(row) in seen or not is_trainable(row, alone, tally):
             continue
-        encoded = encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools)
-        fits = len(encoded.prompt) + len(encoded.answer) <= recipe.max_length
-        if fits and _key(row) not in seen:
-            seen.add(_key(row))
-            rows.append(row)
-    return rows
+        seen.add(key_of(row))
+        rows.append(row)
+    return rows, tally.tokens
 
 
-def _notes(tally: _Tally, n_train: int, recipe: Recipe) -> list[str]:
-    notes = [f"left out {n} training pair(s): {why}" for why, n in sorted(tally.dropped.items())]
-    if tally.n_truncated:
-        notes.append(
-            f"{tally.n_truncated} of {n_train} chosen answers are cut at max_length = "
-            f"{recipe.max_length} tokens and lose their stop token"
-        )
-    return notes
+def _report(
+    n_read: int, train: Sequence[PairRow], votes: Sequence[VoteRow], tally: Tally
+) -> Preflight:
+    longest = np.array([row.longest for row in tally.tokens])
+    return Preflight(
+        n_read=n_read,
+        n_train=len(train),
+        n_test=0,
+        n_retention=0,
+        dropped=dict(sorted(tally.dropped.items())),
+        tokens_mean=float(longest.mean()),
+        tokens_max=int(longest.max()),
+        n_truncated=tally.dropped[CUT_ANSWER],
+        notes=tuple(_notes(tally, bool(votes))),
+        n_votes=len(votes),
+        n_liked=sum(vote.label for vote in votes),
+        tokens=_token_statistics(tally.tokens),
+    )
 
 
-def _key(row: PairRow) -> Key:
-    prompt = tuple((message["role"], _said(message)) for message in row.prompt)
-    return prompt, _said(row.chosen_message), _said(row.rejected_message)
+def _token_statistics(rows: Sequence[RowTokens]) -> dict[str, float]:
+    """Return median, 95% point and maximum of contexts and answers."""
+    found = {}
+    for name in ("context", "better", "worse", "longest"):
+        counts = np.array([getattr(row, name) for row in rows])
+        if counts.any():
+            found[f"{name} median"] = float(np.median(counts))
+            found[f"{name} 95%"] = float(np.percentile(counts, 95))
+            found[f"{name} max"] = float(counts.max())
+    return found
 
 
-def _said(message: Message) -> str:
-    calls = [call.get("function", call) for call in message.get("tool_calls") or []]
-    text = _normal(message["content"])
-    # Ids differ from one drawing to the next, and say nothing.
-    return text + json.dumps(calls, sort_keys=True) if calls else text
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.split())
+def _notes(tally: Tally, has_votes: bool) -> list[str]:
+    what = "row(s)" if has_votes else "pair(s)"
+    return [f"left out {n} training {what}: {why}" for why, n in sorted(tally.dropped.items())]

@@ -1,4 +1,8 @@
-"""Measure a model with its adapter against itself without it, on answers that are given."""
+"""Measure a model with its adapter against itself without it, on answers that are given.
+
+Preferences are measured against the base, which is what pairs are trained against; distances from
+what is served, which is what the adapter would take the place of.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopllm_cli.correct.encoding import EncodedAnswer, encode_answer, encode_prompt
-from loopllm_cli.correct.generate import adapter_off
+from loopllm_cli.correct.fresh import measure_effect
+from loopllm_cli.correct.generate import adapter_off, as_served
 from loopllm_cli.correct.pair_rows import PairRow
 from loopllm_cli.model import Message
 
 Array = NDArray[np.float64]
 
-# Whole vocabularies of logits are held for a batch; eight rows keep that small for large ones.
-BATCH = 8
+MOST_ROWS = 8
+MOST_LOGITS = 64_000_000
+"""Numbers of a batch's logits: 256 MB in float32. One row may need more, by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class PairScores:
 
 @dataclass(frozen=True, slots=True)
 class KlPerToken:
-    """KL(model without adapter ‖ with adapter) in nats, per conversation and overall."""
+    """KL(model as served ‖ with adapter) in nats, per conversation and overall."""
 
     per_answer: Array
     n_tokens: NDArray[np.int64]
@@ -97,12 +103,35 @@ def kl_per_token(
         tokenizer: of the same model.
         conversations: each ends in the assistant's answer, whose tokens are measured.
     """
-    encoded = [encode_answer(tokenizer, messages[:-1], messages[-1]) for messages in conversations]
-    return kl_of_encoded(model, encoded)
+    return kl_of_encoded(model, encode_conversations(tokenizer, conversations))
 
 
-def kl_of_encoded(model: Any, encoded: Sequence[EncodedAnswer]) -> KlPerToken:
-    """Measure the same on answers that are token ids already."""
+def encode_conversations(
+    tokenizer: Any, conversations: Sequence[Sequence[Message]]
+) -> list[EncodedAnswer]:
+    """Encode conversations that each end in the assistant's answer."""
+    return [encode_answer(tokenizer, messages[:-1], messages[-1]) for messages in conversations]
+
+
+def surprise_of_encoded(
+    model: Any, encoded: Sequence[EncodedAnswer]
+) -> tuple[Array, Array, NDArray[np.int64]]:
+    """Return the nats that answers cost with the adapter and as served, and their tokens."""
+    on = -_sums(model, encoded)
+    with as_served(model):
+        off = -_sums(model, encoded)
+    return on, off, np.array([len(one.answer) for one in encoded], dtype=np.int64)
+
+
+def kl_of_encoded(
+    model: Any, encoded: Sequence[EncodedAnswer], *, from_adapter: bool = False
+) -> KlPerToken:
+    """Measure the same on answers that are token ids already.
+
+    Args:
+        from_adapter: measure KL(with adapter ‖ as served), the distance that counts on answers
+            which the adapter gave itself.
+    """
     means = np.zeros(len(encoded))
     counts = np.zeros(len(encoded), dtype=np.int64)
     for members, logits_on, spans in _forward(model, encoded, with_base=True):
@@ -110,7 +139,8 @@ def kl_of_encoded(model: Any, encoded: Sequence[EncodedAnswer]) -> KlPerToken:
         for row, (index, (start, end)) in enumerate(zip(members, spans, strict=True)):
             base = off[row, start:end].float().log_softmax(-1)
             moved = on[row, start:end].float().log_softmax(-1)
-            means[index] = float((base.exp() * (base - moved)).sum(-1).mean())
+            p, q = (moved, base) if from_adapter else (base, moved)
+            means[index] = float((p.exp() * (p - q)).sum(-1).mean())
             counts[index] = end - start
     return KlPerToken(means, counts)
 
@@ -128,28 +158,25 @@ def adapter_effect(
     Args:
         tools: of each conversation the definitions that it was served with; none, if empty.
     """
-    import torch
-
-    largest = 0.0
-    for messages, offered in zip(conversations, tools or [()] * len(conversations), strict=True):
-        ids = torch.tensor([encode_prompt(tokenizer, messages, offered)], device=model.device)
-        with torch.no_grad():
-            on = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits
-            with adapter_off(model):
-                off = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits
-        largest = max(largest, float((on.float() - off.float()).abs().max()))
-    return largest
+    offered = tools or [()] * len(conversations)
+    asked = zip(conversations, offered, strict=True)
+    return measure_effect(model, [encode_prompt(tokenizer, chat, known) for chat, known in asked])
 
 
-def _sums(model: Any, encoded: Sequence[EncodedAnswer]) -> Array:
-    sums = np.zeros(len(encoded))
+def token_logps(model: Any, encoded: Sequence[EncodedAnswer]) -> list[Array]:
+    """Return the log-probability (nats) of every token of answers, in the order given."""
+    found: list[Array] = [np.zeros(0)] * len(encoded)
     for members, (logits, _), spans in _forward(model, encoded, with_base=False):
         for row, (index, (start, end)) in enumerate(zip(members, spans, strict=True)):
             kept = logits[row, start:end].float()
             answer = kept.new_tensor(encoded[index].answer).long()
             said = kept.gather(-1, answer[:, None])[:, 0]
-            sums[index] = float((said - kept.logsumexp(-1)).double().sum())
-    return sums
+            found[index] = (said - kept.logsumexp(-1)).double().cpu().numpy()
+    return found
+
+
+def _sums(model: Any, encoded: Sequence[EncodedAnswer]) -> Array:
+    return np.array([logps.sum() for logps in token_logps(model, encoded)], dtype=np.float64)
 
 
 def _forward(
@@ -161,9 +188,7 @@ def _forward(
     """
     import torch
 
-    order = sorted(range(len(encoded)), key=lambda i: (len(encoded[i].prompt), i))
-    for first in range(0, len(order), BATCH):
-        members = order[first : first + BATCH]
+    for members in _batches(encoded, int(model.config.vocab_size)):
         rows = [encoded[i].prompt + encoded[i].answer for i in members]
         longest = max(len(row) for row in rows)
         offset = min(len(encoded[i].prompt) for i in members) - 1
@@ -180,10 +205,26 @@ def _forward(
             on = model(**inputs, use_cache=False, logits_to_keep=keep).logits
             off = None
             if with_base:
-                with adapter_off(model):
+                with as_served(model):
                     off = model(**inputs, use_cache=False, logits_to_keep=keep).logits
         spans = [
             (len(encoded[i].prompt) - 1 - offset, len(row) - 1 - offset)
             for i, row in zip(members, rows, strict=True)
         ]
         yield members, (on, off), spans
+
+
+def _batches(encoded: Sequence[EncodedAnswer], vocabulary: int) -> Iterator[list[int]]:
+    """Yield row numbers, contexts of like length together, as many as their logits have room."""
+    members: list[int] = []
+    for i in sorted(range(len(encoded)), key=lambda i: (len(encoded[i].prompt), i)):
+        asked = [encoded[k] for k in (*members, i)]
+        longest = max(len(one.prompt) + len(one.answer) for one in asked)
+        span = longest - min(len(one.prompt) for one in asked)
+        too_many = len(asked) * span * vocabulary > MOST_LOGITS
+        if members and (too_many or len(asked) > MOST_ROWS):
+            yield members
+            members = []
+        members.append(i)
+    if members:
+        yield members

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loopllm_cli.correct.card import CardFacts, write_card
-from loopllm_cli.correct.extra import installed_versions, require_extra
-from loopllm_cli.correct.loading import (
-    load_model,
-    load_tokenizer,
-    model_hash,
-    resolve_device,
-    stop_token_ids,
+from loopllm_cli.correct.conditions import (
+    disk_errors,
+    is_memory_error,
+    memory_error,
+    smaller_micro_batch,
+    threads,
 )
+from loopllm_cli.correct.extra import installed_versions, require_extra
+from loopllm_cli.correct.guards.moved import is_for, unmoved
+from loopllm_cli.correct.loading import load_model, model_hash, resolve_device
 from loopllm_cli.correct.partial import (
     Workplace,
-    last_checkpoint,
     open_workplace,
     pairs_digest,
+    read_fixed,
     refuse_existing,
+    write_fixed,
 )
-from loopllm_cli.correct.preflight import CheckedPairs, check_pairs
+from loopllm_cli.correct.preflight import refuse_beyond_context
+from loopllm_cli.correct.prepare import Prepared, prepare
+from loopllm_cli.correct.processes import from_main, is_main, join_run, world_size
 from loopllm_cli.correct.quiet import quiet
 from loopllm_cli.correct.request import Progress, TrainRequest
 from loopllm_cli.correct.score import adapter_effect, kl_of_encoded, score_pairs
-from loopllm_cli.correct.trainer import (
-    TrainingSet,
-    build_training_set,
-    count_steps,
-    encode_rows,
-    has_sft,
-    make_trainer,
-    save_every,
-)
-from loopllm_cli.errors import ConfigError, ModelUnusable, OutOfMemory
+from loopllm_cli.correct.steps import Steps, StepsRequest, run_steps
+from loopllm_cli.correct.trainer import encode_rows
+from loopllm_cli.errors import ConfigError, ModelUnusable
 from loopllm_cli.model import AdapterCard
 
 OnProgress = Callable[[Progress], None]
@@ -45,6 +42,8 @@ OnProgress = Callable[[Progress], None]
 # Enough held-out pairs for a share with a standard error of 0.035, without costing more time
 # than training does.
 MAX_MEASURED = 200
+# What training pairs say is the same in good and in ruinous runs: it is for the record, and cheap.
+MAX_TRAINED = 32
 MAX_EFFECT_PROMPTS = 16
 
 
@@ -58,8 +57,9 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
 
-    def say(self, phase: str) -> None:
-        self.on_progress(Progress(phase, seconds=time.monotonic() - self.started))
+    def say(self, phase: str, said: str = "") -> None:
+        seconds = time.monotonic() - self.started
+        self.on_progress(Progress(phase, seconds=seconds, said=said))
 
 
 def build_adapter(request: TrainRequest, on_progress: OnProgress | None = None) -> AdapterCard:
@@ -67,7 +67,8 @@ def build_adapter(request: TrainRequest, on_progress: OnProgress | None = None) 
 
     A run that is killed is continued by the same call: checkpoints lie in
     `<adapter_out>.partial/` until the finished folder is moved into place in one step. On one
-    CPU, the result of a continued run equals that of an uninterrupted one.
+    CPU, the result of a continued run equals that of an uninterrupted one. When memory runs out,
+    micro batches are halved (a batch keeps its size) and the run goes on from its checkpoint.
 
     Args:
         request: model, pairs, recipe and destination.
@@ -79,96 +80,147 @@ def build_adapter(request: TrainRequest, on_progress: OnProgress | None = None) 
         ConfigError: the run diverged with this recipe.
         MissingExtra: the training extra is not installed.
         ModelUnusable: the model cannot be used.
-        OutOfMemory: the device is too small for the recipe.
+        OutOfMemory: the device is too small for the smallest micro batch.
+        StoreUnavailable: the disk is full; whole checkpoints stay.
+        Terminated: SIGTERM came; a checkpoint was written.
     """
     refuse_existing(request.adapter_out)
     require_extra()
     started = time.monotonic()
-    with quiet(), _threads(request.recipe.threads), _memory_errors(request):
-        run = _Run(
-            request, on_progress or _ignore, started, model_hash(request.model),
-            installed_versions(),
-        )  # fmt: skip
+    with quiet(), threads(request.recipe.threads), disk_errors(request):
+        told = on_progress if on_progress and is_main() else _ignore
+        run = _Run(request, told, started, model_hash(request.model), installed_versions())
+        join_run(resolve_device(request.recipe.device))
         run.say("checking")
-        tokenizer = load_tokenizer(request.model)
-        stops = stop_token_ids(request.model, tokenizer)
-        checked = check_pairs(request.pairs, tokenizer, request.recipe, stops)
-        run.notes += checked.report.notes
-        place, found = open_workplace(request.adapter_out, _binding(run))
-        run.notes += found
-        return _train_and_publish(run, place, checked, tokenizer)
+        place, found = from_main(lambda: open_workplace(request.adapter_out, _binding(run)))
+        try:
+            prepared = prepare(request, read_fixed(place))
+        except Exception:
+            place.discard_if_new()
+            raise
+        # Free memory may differ from card to card.
+        prepared = replace(prepared, recipe=from_main(lambda: prepared.recipe))
+        run.notes += [*prepared.notes, *found]
+        return _train_in_what_fits(run, place, prepared)
 
 
-def _train_and_publish(
-    run: _Run, place: Workplace, checked: CheckedPairs, tokenizer: Any
-) -> AdapterCard:
-    recipe = run.request.recipe
+def plan_run(request: TrainRequest) -> Prepared:
+    """Do everything up to the first step, and write nothing.
+
+    Raises:
+        LoopllmError: whatever `build_adapter` would refuse before training.
+    """
+    refuse_existing(request.adapter_out)
+    require_extra()
+    with quiet(), threads(request.recipe.threads):
+        return prepare(request)
+
+
+def _train_in_what_fits(run: _Run, place: Workplace, prepared: Prepared) -> AdapterCard:
+    """Train, with smaller micro batches each time memory runs out."""
+    while True:
+        if is_main():
+            write_fixed(place, {key: getattr(prepared.recipe, key) for key in _open_keys(run)})
+        try:
+            return _train_and_publish(run, place, prepared)
+        except Exception as error:
+            if not is_memory_error(error):
+                raise
+            # Other processes wait in the middle of their step, and cannot be called back.
+            smaller = smaller_micro_batch(prepared.recipe) if world_size() == 1 else None
+            if smaller is None:
+                raise memory_error(run.request, prepared.recipe) from error
+        # Outside of the handler: the error's traceback holds the model that did not fit.
+        _free_memory()
+        said = (
+            f"memory ran out with micro_batch_size = {prepared.recipe.micro_batch_size}: went on "
+            f"with {smaller}, the batch of {prepared.recipe.batch_size} stays"
+        )
+        run.notes.append(said)
+        run.say("loading", said)
+        recipe = replace(prepared.recipe, micro_batch_size=smaller)
+        prepared = replace(prepared, recipe=recipe)
+
+
+def _open_keys(run: _Run) -> set[str]:
+    return {*run.request.recipe.auto, "micro_batch_size"}
+
+
+def _train_and_publish(run: _Run, place: Workplace, prepared: Prepared) -> AdapterCard:
+    recipe = prepared.recipe
+    for choice in prepared.choices:
+        if choice.name in run.request.recipe.auto:
+            run.say("loading", choice.describe())
+    if prepared.estimate is not None:
+        run.say("loading", prepared.estimate.describe())
     run.say("loading")
-    model = load_model(run.request.model, recipe.device, recipe.dtype)
-    _check_vocabulary(model, tokenizer)
-    rows = build_training_set(checked, recipe)
-    run.notes += _notes_on_rows(checked, rows, run)
-    trainer = make_trainer(model, tokenizer, rows.rows, recipe, place.checkpoints)
-    _train(run, place, trainer, rows, tokenizer)
-    _refuse_infinite(trainer.model, recipe.learning_rate)
+    model = load_model(
+        run.request.model, recipe.device, recipe.dtype, recipe.attention, recipe.quantization
+    )
+    _check_vocabulary(model, prepared.tokenizer)
+    refuse_beyond_context(prepared.checked, getattr(model.config, "max_position_embeddings", None))
+    model, prepared = _watch_unmoved(run, model, prepared)
+    asked = StepsRequest(
+        prepared, place, run.on_progress, run.started, run.request.reference_cache, run.model_hash
+    )
+    steps = run_steps(model, asked)
+    run.notes += steps.notes
+    run.metrics |= steps.metrics
+    _refuse_infinite(steps.trainer.model, recipe.learning_rate)
+    return from_main(lambda: _publish(run, place, prepared, steps))
+
+
+def _watch_unmoved(run: _Run, model: Any, prepared: Prepared) -> tuple[Any, Prepared]:
+    """Watch over those liked answers that the served adapter gives as the base does."""
+    served, watched = run.request.served, prepared.rows.guard
+    if served is None or not watched or not is_for(served, run.model_hash):
+        return model, prepared
+    liked = encode_rows(prepared.tokenizer, watched)
+    model, same = unmoved(model, served, liked, prepared.recipe.kl_limit)
+    kept = tuple(row for row, is_same in zip(watched, same, strict=True) if is_same)
+    if len(kept) < len(watched):
+        n = len(watched) - len(kept)
+        run.notes.append(
+            f"{n} of {len(watched)} watched answers are left out: {served.name}, which is served, "
+            "has moved them already"
+        )
+    return model, replace(prepared, rows=replace(prepared.rows, guard=kept))
+
+
+def _publish(run: _Run, place: Workplace, prepared: Prepared, steps: Steps) -> AdapterCard:
+    """Measure the adapter, write it with its card, and show it."""
     run.say("measuring")
-    _measure(run, trainer.model.eval(), tokenizer, checked, rows)
+    _measure(run, steps.trainer.model.eval(), prepared)
     run.say("saving")
     # "auto" would ask the hub whether the vocabulary changed; no embedding is ever trained here.
-    trainer.model.save_pretrained(str(place.adapter), save_embedding_layers=False)
-    card = write_card(place.adapter, _facts(run, checked, rows, trainer))
+    steps.trainer.model.save_pretrained(str(place.adapter), save_embedding_layers=False)
+    card = write_card(place.adapter, _facts(run, prepared, steps))
     place.publish()
     return card
 
 
-def _train(run: _Run, place: Workplace, trainer: Any, rows: TrainingSet, tokenizer: Any) -> None:
-    from loopllm_cli.correct.callbacks import ReportProgress, RetentionGuard
-
-    recipe = run.request.recipe
-    report = ReportProgress(run.on_progress, run.started)
-    trainer.add_callback(report)
-    guard = None
-    if rows.guard:
-        every = save_every(count_steps(len(rows.rows), recipe), recipe)
-        guard = RetentionGuard(encode_rows(tokenizer, rows.guard), recipe.kl_limit, every)
-        trainer.add_callback(guard)
-    checkpoint = last_checkpoint(place.checkpoints)
-    if checkpoint is not None:
-        run.notes.append(f"resumed at step {checkpoint.name.removeprefix('checkpoint-')}")
-    run.say("training")
-    outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    run.metrics["train_loss"] = report.last.get("loss", float(outcome.training_loss))
-    if guard is not None and guard.stopped_at is not None:
-        run.metrics["guard_stopped_at_step"] = float(guard.stopped_at)
-        run.notes.append(
-            f"the retention guard stopped the run at step {guard.stopped_at} of "
-            f"{trainer.state.max_steps} (KL {guard.kl:.3g} nats per token on other traffic, limit "
-            f"{recipe.kl_limit:g}) and went back to step {guard.kept_from}; train again with a "
-            f"lower learning_rate"
-        )
-
-
-def _measure(
-    run: _Run, model: Any, tokenizer: Any, checked: CheckedPairs, rows: TrainingSet
-) -> None:
-    first = checked.train[:MAX_EFFECT_PROMPTS]
+def _measure(run: _Run, model: Any, prepared: Prepared) -> None:
+    checked, tokenizer = prepared.checked, prepared.tokenizer
+    first = checked.contexts[:MAX_EFFECT_PROMPTS]
     prompts, tools = [row.prompt for row in first], [row.tools for row in first]
     run.metrics["adapter_effect"] = adapter_effect(model, tokenizer, prompts, tools)
     if run.metrics["adapter_effect"] == 0.0:
         run.notes.append("the adapter changes nothing: its weights are still what they started as")
-    train = score_pairs(model, tokenizer, checked.train[:MAX_MEASURED])
-    run.metrics["train_reward_accuracy"] = train.reward_accuracy
+    if checked.train:
+        train = score_pairs(model, tokenizer, checked.train[:MAX_TRAINED])
+        run.metrics["train_reward_accuracy"] = train.reward_accuracy
     if checked.test:
         test = score_pairs(model, tokenizer, checked.test[:MAX_MEASURED])
         run.metrics["test_reward_accuracy"] = test.reward_accuracy
         run.metrics["test_accuracy"] = test.accuracy
         run.metrics["test_accuracy_before"] = test.base_accuracy
-    if rows.guard:
-        liked = encode_rows(tokenizer, rows.guard)
+    if prepared.rows.guard:
+        liked = encode_rows(tokenizer, prepared.rows.guard)
         run.metrics["retention_kl"] = kl_of_encoded(model, liked).mean
 
 
-def _facts(run: _Run, checked: CheckedPairs, rows: TrainingSet, trainer: Any) -> CardFacts:
+def _facts(run: _Run, prepared: Prepared, steps: Steps) -> CardFacts:
+    checked, rows = prepared.checked, prepared.rows
     content_hash = checked.card.get("content_hash")
     return CardFacts(
         path=run.request.adapter_out,
@@ -177,13 +229,13 @@ def _facts(run: _Run, checked: CheckedPairs, rows: TrainingSet, trainer: Any) ->
         pairs_path=run.request.pairs,
         pairs_hash=str(content_hash or pairs_digest(run.request.pairs)),
         pairs_card=checked.card,
-        recipe=run.request.recipe,
+        recipe=prepared.recipe,
         report=checked.report,
         n_train=rows.n_pairs,
         n_retention=rows.n_retention,
-        n_steps=int(trainer.state.global_step),
+        n_steps=int(steps.trainer.state.global_step),
         seconds=time.monotonic() - run.started,
-        device=str(trainer.model.device),
+        device=str(steps.trainer.model.device),
         versions=run.versions,
         metrics=run.metrics,
         notes=tuple(run.notes),
@@ -197,21 +249,8 @@ def _binding(run: _Run) -> dict[str, Any]:
         "model": run.model_hash,
         "versions": run.versions,
         "device": resolve_device(run.request.recipe.device),
+        "processes": world_size(),
     }
-
-
-def _notes_on_rows(checked: CheckedPairs, rows: TrainingSet, run: _Run) -> list[str]:
-    recipe = run.request.recipe
-    if not checked.retention:
-        return ["no retention answers: nothing holds other traffic in place while training"]
-    notes = []
-    if not has_sft(recipe) and recipe.retention_ratio > 0:
-        notes.append("retention answers are not trained on: the recipe has no sft term")
-    if recipe.kl_limit > 0 and not rows.guard:
-        notes.append(
-            f"the retention guard is off: {len(checked.retention)} retention answers are too few"
-        )
-    return notes
 
 
 def _check_vocabulary(model: Any, tokenizer: Any) -> None:
@@ -230,35 +269,14 @@ def _refuse_infinite(model: Any, learning_rate: float) -> None:
         if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
             raise ConfigError(
                 f"training diverged: learning_rate = {learning_rate:g} made weights infinite",
-                "train again with a learning_rate ten times lower",
+                "train again with a learning_rate ten times lower, or let --auto find one",
             )
 
 
-@contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
-    import torch
+def _free_memory() -> None:
+    from loopllm_cli.correct.fresh import free_memory
 
-    before = torch.get_num_threads()
-    if n_threads:
-        torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _memory_errors(request: TrainRequest) -> Iterator[None]:
-    import torch
-
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(
-            f"not enough memory to train {request.model} with micro_batch_size = "
-            f"{request.recipe.micro_batch_size} and max_length = {request.recipe.max_length}",
-            "lower micro_batch_size or max_length, or set gradient_checkpointing = true",
-        ) from error
+    free_memory()
 
 
 def _ignore(progress: Progress) -> None:

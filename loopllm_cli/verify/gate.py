@@ -1,15 +1,15 @@
 """The gate: from comparisons to PASS, FAIL or INCONCLUSIVE, with the reasons in words.
 
 Repaired: of the quality that a signal lost in the drifted segments, the adapter brings back at
-least `min_recovery`, and its improvement over the model as it is, is significant. Not repaired:
-even the upper bound of what it brings back is less. Untouched traffic fails when the drift
-engine calls any signal worse, comparing the same prompts answered with and without the adapter,
-or when too many answers that were right are right no more.
+least `min_recovery`, significantly, and no single segment stays broken. Not repaired: even the
+upper bound of what it brings back is less. Untouched traffic fails when the drift engine calls any
+signal worse, comparing the same prompts answered with the adapter and as production answers them
+today, or when too many answers that were right are right no more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,16 +23,17 @@ from loopllm_cli.model import (
     Repair,
     SignalInfo,
     SignalKind,
+    Verdict,
     Worse,
 )
 from loopllm_cli.profiles.profile import Profile
 from loopllm_cli.verify.checks import signal_words
+from loopllm_cli.verify.single import check_singles, find_unrepaired
 
 ALL_DRIFTED = "all drifted segments"
 RIGHT = "right_answer"
-_NOT_SHOWN = "the drift does not show when the model answers anew"
-_MIN_SEGMENT_ROWS = 5
-_HALF_BACK = 0.5
+NOT_SHOWN = "the drift does not show when the model answers anew"
+BROKEN = "as it should be now, and worse with the adapter"
 _MOST_NAMED = 3
 
 
@@ -64,7 +65,7 @@ def judge_repairs(
     drifted: dict[int, tuple[str, ...]],
     labels: dict[int, str],
     config: VerifyConfig,
-) -> tuple[Repair, ...]:
+) -> tuple[tuple[Repair, ...], Check | None]:
     """Judge every drifted signal over all segments where it drifted, then segment by segment.
 
     Args:
@@ -73,22 +74,37 @@ def judge_repairs(
             what users say of it only, and users cannot be asked about regenerated answers.
             Where no right answers were lost, they say nothing about the repair.
         labels: segment number to its words.
+
+    Returns:
+        One repair per signal over all segments, each followed by the segments that stayed broken;
+        and in how many segments that would show.
     """
     telling = {k: (*names, RIGHT) if RIGHT not in names else names for k, names in drifted.items()}
-    found = []
+    wholes, singles = [], []
     for info in windows.signals:
         where = [k for k, names in telling.items() if info.name in names]
         part = windows.of(where).column(info.name)
         whole = _repair(part, ALL_DRIFTED, ALL_DRIFTED, config) if where else None
         asked_for = any(info.name in names for names in drifted.values())
-        if whole is None or (whole.reason == _NOT_SHOWN and not asked_for):
+        if whole is None or (whole.reason == NOT_SHOWN and not asked_for):
             continue
+        wholes.append(whole)
         single = (
             _repair(windows.of([k]).column(info.name), str(k), labels[k], config) for k in where
         )
-        broken = [r for r in single if r and r.n >= _MIN_SEGMENT_ROWS and _is_unrepaired(r)]
-        found += [whole, *sorted(broken, key=lambda r: -r.n)[:_MOST_NAMED]]
-    return tuple(found)
+        singles += [r for r in single if r and r.reason not in (NOT_SHOWN, BROKEN)]
+    wanted = (config.alpha, config.min_recovery, config.samples)
+    broken = find_unrepaired(singles, *wanted)
+    found = []
+    for whole in wholes:
+        named = sorted((r for r in broken if r.signal is whole.signal), key=lambda r: -r.n)
+        found += [whole, *(_as_broken(r, config) for r in named[:_MOST_NAMED])]
+    return tuple(found), check_singles(singles, *wanted)
+
+
+def _as_broken(repair: Repair, config: VerifyConfig) -> Repair:
+    back = (repair.before - repair.after) / (repair.before - repair.baseline)
+    return replace(repair, gate=Gate.FAIL, reason=_too_little(back, config))
 
 
 def judge_untouched(
@@ -100,6 +116,27 @@ def judge_untouched(
         estimate(part.before, part.after), part.signals, JudgeSettings(alpha=config.alpha)
     )
     return tuple(c for c in comparisons if c.n_current)
+
+
+def judge_side_effects(
+    windows: Windows, drifted: dict[int, tuple[str, ...]], config: VerifyConfig
+) -> tuple[Comparison, ...]:
+    """Return what the adapter made worse in drifted segments, of signals that had not drifted.
+
+    Worse than without the adapter and worse than in the baseline: a repair brings answers of
+    another kind back, with all that they always had.
+    """
+    named = {name for names in drifted.values() for name in names}
+    part = windows.of(sorted(drifted))
+    settings = JudgeSettings(alpha=config.alpha)
+    made = judge(estimate(part.before, part.after), part.signals, settings)
+    normal = _at_mix_of(part.baseline, part.after)
+    against = judge(estimate(normal, part.after), part.signals, settings)
+    return tuple(
+        change
+        for change, compared in zip(made, against, strict=True)
+        if change.signal.name not in named and Verdict.WORSE is change.verdict is compared.verdict
+    )
 
 
 def decide(checks: tuple[Check, ...], repairs: tuple[Repair, ...]) -> tuple[Gate, tuple[str, ...]]:
@@ -142,13 +179,14 @@ def _repair(part: Windows, segment: str, label: str, config: VerifyConfig) -> Re
 
 
 def _at_mix_of(baseline: Profile, window: Profile) -> Profile:
-    """Weigh a baseline's segments as a window of one signal weighs them; their means stay.
+    """Weigh a baseline's segments as a window weighs them, signal by signal; their means stay.
 
     The engine weighs by both windows' rows, so a segment that is rare in the baseline and half
     of the prompts would count for little in "normal" and in full in what is compared with it.
     """
     n, wanted = baseline.n.sum(axis=1), window.n.sum(axis=1)
-    factor = np.divide(wanted, n, out=np.zeros_like(n), where=n > 0) * n.sum() / wanted.sum()
+    asked = np.maximum(wanted.sum(axis=0), 1.0)
+    factor = np.divide(wanted, n, out=np.zeros_like(n), where=n > 0) * n.sum(axis=0) / asked
     cells = factor[:, None, :]
     return Profile(
         baseline.signal_names,
@@ -175,24 +213,29 @@ def _judge_recovery(
     lost = before - normal
     tolerated = info.tolerance * (1.0 if info.kind is SignalKind.RATE else abs(normal))
     if not np.isfinite(lost) or lost * (1 if info.worse is Worse.UP else -1) <= tolerated:
-        return Gate.INCONCLUSIVE, _NOT_SHOWN
+        return (Gate.FAIL, BROKEN) if _worsened(gain, info) else (Gate.INCONCLUSIVE, NOT_SHOWN)
     back = (before - after) / lost
     best = (before - (low if info.worse is Worse.UP else high)) / lost
     improved = _improved(gain, info)
-    said = f"{max(0.0, back):.0%} of the loss is back"
     if back >= config.min_recovery and improved:
-        return Gate.PASS, said
+        return Gate.PASS, _is_back(back)
     if best < config.min_recovery:
-        return Gate.FAIL, f"only {said}, {config.min_recovery:.0%} is needed"
-    return Gate.INCONCLUSIVE, f"{said}, but {int(gain.n_current)} prompts are too few to be sure"
+        return Gate.FAIL, _too_little(back, config)
+    few = f"but {int(gain.n_current)} prompts are too few to be sure"
+    return Gate.INCONCLUSIVE, f"{_is_back(back)}, {few}"
+
+
+def _is_back(share: float) -> str:
+    return f"{max(0.0, share):.0%} of the loss is back"
+
+
+def _too_little(share: float, config: VerifyConfig) -> str:
+    return f"only {_is_back(share)}, {config.min_recovery:.0%} is needed"
+
+
+def _worsened(gain: Comparison, info: SignalInfo) -> bool:
+    return gain.verdict is Verdict.WORSE and info.worse is not Worse.EITHER
 
 
 def _improved(gain: Comparison, info: SignalInfo) -> bool:
     return gain.high < 0 if info.worse is Worse.UP else gain.low > 0
-
-
-def _is_unrepaired(repair: Repair) -> bool:
-    """Pick out single segments that clearly stayed broken, which an average would hide."""
-    lost = repair.before - repair.baseline
-    best = repair.low if repair.signal.worse is Worse.UP else repair.high
-    return repair.gate is Gate.FAIL and (repair.before - best) / lost < _HALF_BACK

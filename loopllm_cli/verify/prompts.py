@@ -28,13 +28,17 @@ from loopllm_cli.profiles.clusters import to_buckets
 from loopllm_cli.profiles.measure import Measured, measure
 from loopllm_cli.profiles.profile import build_profile
 from loopllm_cli.profiles.segments import SegmentModel
+from loopllm_cli.signals.answers import is_right
 from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.signals.registry import Signal
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One context to be answered anew, with what its row says about who asked and what is right."""
+    """One context to be answered anew, with what its row says about who asked and what is right.
+
+    `logged` is what was answered to it in production.
+    """
 
     messages: tuple[Message, ...]
     prompt_text: str
@@ -43,6 +47,14 @@ class Prompt:
     conversation_id: str | None
     prompt_hash: str | None
     reference: str | None
+    logged: str | None = None
+
+    @property
+    def is_logged_right(self) -> bool:
+        """Say whether the logged answer is known to be right."""
+        if not self.reference or not self.logged:
+            return False
+        return is_right(self.logged, self.reference, self.prompt_text)
 
 
 @dataclass(frozen=True)
@@ -68,11 +80,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The prompts of both groups, and how many rows were left out as trained on, or like it."""
+    """The prompts of both groups, and how many rows were left out: as trained on, or like it, and
+    as served with tools (what a model writes to call one is not parsed back into a call)."""
 
     drifted: list[Prompt]
     untouched: list[Prompt]
     n_seen_in_training: int
+    n_with_tools: int = 0
 
 
 def read_trained(pairs: Path) -> Trained:
@@ -130,7 +144,7 @@ def choose_prompts(
         True: defaultdict(list),
         False: defaultdict(list),
     }
-    n_seen, taken = 0, set()
+    n_seen, n_tools, taken = 0, 0, set()
     listed = rows.to_pylist()
     known = {
         row["context_hash"]: row["reference_answer"]
@@ -140,7 +154,10 @@ def choose_prompts(
     for row, number in zip(listed, segments.tolist(), strict=True):
         messages = to_messages(row["input_messages"])
         context = row["context_hash"]
-        if messages is None or row["tool_definitions"] or has_calls(messages):
+        if messages is None:
+            continue
+        if row["tool_definitions"] or has_calls(messages):
+            n_tools += 1
             continue
         if row["error_type"] or row["content_state"] != "full" or context in taken:
             continue
@@ -157,10 +174,11 @@ def choose_prompts(
             row["conversation_id"],
             row["prompt_hash"],
             reference,
+            row.get("response_text"),
         )
         order = hashlib.blake2b(context.encode(), digest_size=8).hexdigest()
         queues[number in drifted][number].append((reference is None, order, prompt))
-    return Chosen(_take(queues[True], limit), _take(queues[False], limit), n_seen)
+    return Chosen(_take(queues[True], limit), _take(queues[False], limit), n_seen, n_tools)
 
 
 def _take(queues: dict[int, list[tuple[bool, str, Prompt]]], limit: int) -> list[Prompt]:
@@ -203,7 +221,8 @@ def to_rows(prompts: list[Prompt], answers: list[str], finish_reasons: list[str]
             "interaction_id": f"verify:{i}",
             "user_id": prompt.user_id,
             "conversation_id": prompt.conversation_id,
-            "prompt_hash": prompt.prompt_hash,
+            # Several answers to one prompt are one cluster, whoever asked.
+            "prompt_hash": prompt.prompt_hash or _digest(prompt.messages),
             "prompt_text": prompt.prompt_text,
             "input_messages": json.dumps(
                 [
@@ -226,6 +245,10 @@ def to_rows(prompts: list[Prompt], answers: list[str], finish_reasons: list[str]
         [*((name, pa.string()) for name in texts), ("request_time", pa.timestamp("us", tz="UTC"))]
     )
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _digest(messages: tuple[Message, ...]) -> str:
+    return hashlib.blake2b(json.dumps(messages).encode(), digest_size=8).hexdigest()
 
 
 _COLUMNS = (

@@ -129,6 +129,13 @@ class Case:
         run = self.context.drift
         return {} if run is None else {s.label: s.n_current for s in run.segments}
 
+    @property
+    def located(self) -> float:
+        """The part of the whole change that these segments make up, from 0 to 1."""
+        run = self.context.drift
+        shares = [] if run is None else [s.share_of_change for s in run.segments]
+        return min(1.0, float(np.nansum(shares)))
+
 
 def user_of(pair: Pair) -> str:
     """Name whose pair it is; rows of nobody known are each their own."""

@@ -24,7 +24,11 @@ def check_places(case: Case) -> list[Finding]:
 
 
 def _touching(case: Case) -> Finding:
-    """Judge how many pairs lie in a drifted segment or show a signal that failed."""
+    """Judge how many pairs lie in a drifted segment or show a signal that failed.
+
+    Where the segments that the run could name make up less than half of the change, pairs outside
+    of them may be about the rest of it: that is no mistake, and worth a look.
+    """
     name, remedy = "drifted-segments", "build repair pairs: loopllm pairs --from-drift RUN"
     if not case.drifted:
         text = "no drift run names a segment"
@@ -38,10 +42,12 @@ def _touching(case: Case) -> Finding:
         f"{share} pairs lie in the {len(case.drifted):,} drifted segments ({inside:,}) or show a "
         "signal that got worse"
     )
+    if case.located < HALF:
+        text += f"; these segments make up {case.located:.0%} of the change"
     few = share.hits < MIN_TOUCHING
     severity = Severity.OK
     if share.n and share.high < HALF:
-        severity = Severity.FAIL if few else Severity.WARN
+        severity = Severity.FAIL if few and case.located >= HALF else Severity.WARN
     found = of_share(name, severity, share, (text, remedy), HALF)
     outside = [not hit for hit in hits]
     return found if severity is Severity.OK else replace(found, examples=examples(pairs, outside))

@@ -8,6 +8,7 @@ import typer
 
 from loopllm_cli import __version__
 from loopllm_cli.commands import (
+    adapters,
     baseline,
     calibrate,
     correct,
@@ -51,6 +52,14 @@ pair_sets.command("review")(pairs_review.review)
 pair_sets.command("export")(pairs_export.export)
 pair_sets.command("import")(pairs_review.import_file)
 
+adapter_group = typer.Typer(help="List, show, promote, roll back, merge and prune adapters.")
+adapter_group.command("list")(adapters.list_all)
+adapter_group.command("show")(adapters.show)
+adapter_group.command("promote")(adapters.promote)
+adapter_group.command("rollback")(adapters.rollback)
+adapter_group.command("merge")(adapters.merge)
+adapter_group.command("prune")(adapters.prune)
+
 app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)
@@ -59,6 +68,7 @@ app.command("plan")(plan.plan)
 app.add_typer(pair_sets, name="pairs")
 app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
+app.add_typer(adapter_group, name="adapters", no_args_is_help=True)
 app.command("status")(status.status)
 app.command("forget")(forget.forget)
 

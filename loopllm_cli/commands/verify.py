@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from loopllm_cli.commands._output import print_json, remark, stdout, write_artef
 from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import ExitCode
 from loopllm_cli.model import Gate
+
+if TYPE_CHECKING:
+    from loopllm_cli.store.project import Project
 
 CODES = {
     Gate.PASS: ExitCode.OK,
@@ -28,6 +31,22 @@ def verify(
         str | None,
         typer.Option("--model", help="The model to load it on [default: as it was trained on]."),
     ] = None,
+    canaries: Annotated[
+        Path | None,
+        typer.Option(
+            "--canaries",
+            metavar="FILE",
+            help="Golden prompts with checks that must hold (JSON lines or TOML).",
+        ),
+    ] = None,
+    served: Annotated[
+        str,
+        typer.Option(
+            "--served",
+            metavar="NAME",
+            help="The adapter that answered in the logs: a folder, promoted, or none.",
+        ),
+    ] = "promoted",
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
     project: opt.ProjectOption = ".",
@@ -39,12 +58,12 @@ def verify(
     """Prove that an adapter repairs the drift and breaks nothing else, or refuse it.
 
     Prompts of the drifted and of the untouched segments, none of them trained on, are answered
-    with and without the adapter; the answers go through the same signals and the same decision
-    as production logs. Exit codes: 0 pass, 11 fail, 12 inconclusive.
+    with the adapter and as they are answered now; the answers go through the same signals and the
+    same decision as production logs. Exit codes: 0 pass, 11 fail, 12 inconclusive.
     """
     from loopllm_cli.config import load_config
-    from loopllm_cli.loop.records import write_run
-    from loopllm_cli.loop.repair import verify_adapter
+    from loopllm_cli.loop.records import keep_verification
+    from loopllm_cli.loop.verification import VerifyRequest, verify_adapter
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.html import render_verify_html
     from loopllm_cli.render.text import write_verify
@@ -54,13 +73,11 @@ def verify(
     result = verify_adapter(
         store,
         load_config(store.root, config),
-        adapter,
-        model,
+        VerifyRequest(adapter, model, canaries=canaries, served=_read_served(store, served)),
         lambda said: remark(said, quiet=quiet),
     )
     record = to_json(result)
-    write_run(store, "verify", result.run_id, record)
-    write_artefact(adapter / "verification.json", record, quiet=True)
+    keep_verification(store, adapter, result.run_id, record)
     if as_json:
         print_json(record)
     else:
@@ -68,3 +85,9 @@ def verify(
     write_artefact(json_out, record, quiet=quiet)
     write_artefact(html_out, render_verify_html(result) if html_out else "", quiet=quiet)
     raise typer.Exit(CODES[result.gate])
+
+
+def _read_served(store: Project, text: str) -> Path | Literal["promoted"] | None:
+    if text == "promoted":
+        return "promoted"
+    return None if text == "none" else store.found(Path(text))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopllm_cli.errors import StoreUnavailable
+from loopllm_cli.loop.adapters import mark_erased, promoted_of
 from loopllm_cli.loop.forget_traces import (
     DROPPED,
     cleaned_reviews,
@@ -64,6 +65,7 @@ def forget(
             _replace(path, text)
         for path, table in found.tables.items():
             _replace_table(path, table)
+        mark_erased(project, found.adapters)
         for folder in found.datasets:
             _remove_dataset(folder)
         if found.rows.is_empty:
@@ -150,7 +152,8 @@ def _adapters(project: Project, datasets: dict[Path, str]) -> list[Path]:
     """Return the adapters that were trained on any of some datasets."""
     hashes = {digest for digest in datasets.values() if digest}
     places = {path.resolve() for path in datasets}
-    candidates = {path.parent for path in (project.home / "adapters").glob("*/lineage.json")}
+    patterns = ("adapters/*/lineage.json", "ladders/*/*/*/lineage.json")
+    candidates = {path.parent for pattern in patterns for path in project.home.glob(pattern)}
     verified = (
         read_record(path).get("adapter") for path in (project.home / "verify").glob("*.json")
     )
@@ -216,4 +219,5 @@ def _summary(found: _Found, project: Project, *, dry_run: bool) -> ForgetSummary
         n_baselines=len(list_baselines(project)),
         dry_run=dry_run,
         rewritten=tuple(str(path) for path in (*found.reviews, *found.tables)),
+        promoted=promoted_of(project, found.adapters),
     )

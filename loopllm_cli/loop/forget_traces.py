@@ -136,7 +136,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read a JSON object; an empty one where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
+from loopllm_cli.correct.card import write_verification
 from loopllm_cli.errors import StoreUnavailable, UsageError
 from loopllm_cli.model import DriftResult
 from loopllm_cli.render.as_json import drift_from_json
@@ -26,6 +29,18 @@ def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
             f"cannot write {path} ({error.strerror})", "free some space and run it again"
         ) from error
     return path
+
+
+def keep_verification(project: Project, adapter: Path, run_id: str, text: str) -> None:
+    """Keep a verification in the project and, where it may be written, beside the adapter.
+
+    Raises:
+        StoreUnavailable: the project cannot be written.
+    """
+    write_run(project, "verify", run_id, text)
+    with suppress(OSError):
+        (adapter / "verification.json").write_text(text, encoding="utf-8")
+    write_verification(adapter, json.loads(text))
 
 
 def read_drift_run(project: Project, run_id: str) -> DriftResult:

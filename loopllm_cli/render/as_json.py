@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 from loopllm_cli.errors import LoopllmError, SchemaMismatch
 from loopllm_cli.model import (
     AdapterCard,
+    AdapterDetail,
+    AdapterList,
     BaselineDiff,
     BaselineRemoval,
     Calibration,
@@ -28,11 +30,16 @@ from loopllm_cli.model import (
     ExportSummary,
     ForgetSummary,
     IngestSummary,
+    LadderResult,
+    MergeResult,
     NightsResult,
     PairsSummary,
+    Promotion,
+    PruneResult,
     ReviewImport,
     ReviewSummary,
     Shown,
+    TrainingPlan,
     VerifyResult,
 )
 from loopllm_cli.render.numbers import utc
@@ -44,6 +51,13 @@ Result = (
     | PairsSummary
     | AdapterCard
     | IngestSummary
+    | LadderResult
+    | TrainingPlan
+    | AdapterDetail
+    | AdapterList
+    | MergeResult
+    | Promotion
+    | PruneResult
     | ForgetSummary
     | BaselineDiff
     | BaselineRemoval
@@ -68,10 +82,17 @@ SCHEMAS: dict[type, str] = {
     IngestSummary: "loopllm.ingest/1",
     ExportSummary: "loopllm.pairs-export/1",
     ForgetSummary: "loopllm.forget/1",
+    AdapterDetail: "loopllm.adapter-detail/1",
+    AdapterList: "loopllm.adapters/1",
+    MergeResult: "loopllm.merge/1",
+    Promotion: "loopllm.promotion/1",
+    PruneResult: "loopllm.prune/1",
     DriftResult: "loopllm.drift/1",
     NightsResult: "loopllm.nights/1",
     PairsSummary: "loopllm.pairs/1",
     AdapterCard: "loopllm.adapter/1",
+    LadderResult: "loopllm.ladder/1",
+    TrainingPlan: "loopllm.training-plan/1",
     VerifyResult: "loopllm.verify/1",
     BaselineDiff: "loopllm.baseline-diff/1",
     BaselineRemoval: "loopllm.baseline-removal/1",

@@ -115,6 +115,7 @@ def verify_view(result: VerifyResult) -> View:
         "facts": [
             ("adapter", f"{result.adapter} {result.adapter_hash}"),
             ("model", result.model),
+            ("in place of", result.served or "the model without an adapter"),
             ("baseline", result.baseline_name),
             ("drift run", result.drift_run_id),
             ("verify run", result.run_id),

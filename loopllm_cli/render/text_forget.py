@@ -58,6 +58,10 @@ def write_forget(console: Console, result: ForgetSummary) -> None:
     )
     lines += _paths("left", result.datasets_elsewhere, "dataset elsewhere: remove it", width)
     lines += _paths("adapters", result.adapters, "trained on it: not deleted", width)
+    if result.promoted:
+        parts = ["a promoted adapter was trained on it", clean_text(result.promoted)]
+        parts.append("roll back or train again: loopllm adapters rollback")
+        lines += labelled(Text("WARNING", style="bold red"), parts, width)
     if result.n_baselines:
         said = f"{numbers.count(result.n_baselines, 'baseline')}: sums without any text or id"
         lines += labelled("untouched", [said], width)

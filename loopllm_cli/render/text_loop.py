@@ -81,6 +81,8 @@ def write_verify(console: Console, result: VerifyResult, *, verbose: bool = Fals
 
 def _subject(result: VerifyResult, width: int) -> list[Text]:
     parts = [f"{clean_text(result.adapter, 48)} on {clean_text(result.model, 48)}"]
+    if result.served:
+        parts.append(f"in place of {clean_text(result.served, 48)}")
     parts += [
         f"{numbers.count(n, 'prompt')} {clean_text(name.replace('_', ' '), 40)}"
         for name, n in result.n_prompts.items()

@@ -1,6 +1,5 @@
 """Let a model of the sample world answer many conversations at once."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,14 +92,7 @@ def score(
     model_dir: Path, adapter_dir: Path | None, canaries: Sequence[Canary]
 ) -> dict[str, float]:
     """Return the share of right greedy answers per intent, with an adapter if one is given."""
-    model, tokenizer = models.load(model_dir)
-    if adapter_dir is not None:
-        from peft import PeftModel
-
-        with warnings.catch_warnings():
-            # PEFT asks Transformers by a name that Transformers is about to change.
-            warnings.simplefilter("ignore", FutureWarning)
-            model = PeftModel.from_pretrained(model, adapter_dir).eval()
+    model, tokenizer = models.load(model_dir, adapter_dir)
     requests: list[Messages] = [[{"role": "user", "content": c.prompt}] for c in canaries]
     replies = generate(model, tokenizer, requests)
     right: dict[str, list[bool]] = {}

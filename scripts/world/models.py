@@ -2,6 +2,7 @@
 
 import json
 import random
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,9 +115,16 @@ def _rename_class(path: Path) -> None:
     path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
-def load(folder: Path) -> tuple[LlamaForCausalLM, Any]:
-    """Read a saved model back in float32, exactly as every user of the files will."""
+def load(folder: Path, adapter: Path | None = None) -> tuple[Any, Any]:
+    """Read a saved model (with an adapter on it) in float32, as every user of the files will."""
     disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    if adapter is not None:
+        from peft import PeftModel
+
+        with warnings.catch_warnings():
+            # PEFT asks Transformers by a name that Transformers is about to change.
+            warnings.simplefilter("ignore", FutureWarning)
+            model = PeftModel.from_pretrained(model, adapter)
     return model.eval(), tokenizer

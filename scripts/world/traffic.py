@@ -61,9 +61,9 @@ def plan(seed: int, sessions_a_week: int = SESSIONS_A_WEEK) -> list[Session]:
     rng.shuffle(users)
     # A few people write often and most write rarely.
     activity = [1 / (rank + 5) ** 0.8 for rank in range(USERS)]
-    starts = sorted(_moment(rng, week) for week in range(WEEKS) for _ in range(sessions_a_week))
+    starts = sorted(moment_in(rng, week) for week in range(WEEKS) for _ in range(sessions_a_week))
     return [
-        _session(rng, f"c-{number:05d}", rng.choices(users, activity)[0], start)
+        draw_session(rng, f"c-{number:05d}", rng.choices(users, activity)[0], start)
         for number, start in enumerate(starts, 1)
     ]
 
@@ -73,14 +73,16 @@ def week_of(moment: datetime) -> int:
     return (moment - START).days // 7
 
 
-def _moment(rng: random.Random, week: int) -> datetime:
+def moment_in(rng: random.Random, week: int) -> datetime:
+    """Draw a moment of a week, busy hours more often."""
     day = rng.choices(range(7), _DAYS)[0]
     hour = rng.choices(range(24), _HOURS)[0]
     within = timedelta(days=7 * week + day, hours=hour, milliseconds=rng.randrange(3_600_000))
     return START + within
 
 
-def _session(rng: random.Random, name: str, user: str, start: datetime) -> Session:
+def draw_session(rng: random.Random, name: str, user: str, start: datetime) -> Session:
+    """Draw the conversation that begins at a moment."""
     slots = grammar.draw_slots(rng)
     intents = _intents(rng, week_of(start), rng.choices((1, 2, 3), (83, 13, 4))[0])
     turns, moment = [], start
@@ -94,7 +96,8 @@ def _session(rng: random.Random, name: str, user: str, start: datetime) -> Sessi
 
 
 def _intents(rng: random.Random, week: int, count: int) -> list[str]:
-    weights = [_MIX[name] * _TILT.get(name, (1.0,) * WEEKS)[week] for name in grammar.INTENTS]
+    tilts = {name: tilt[min(week, WEEKS - 1)] for name, tilt in _TILT.items()}
+    weights = [_MIX[name] * tilts.get(name, 1.0) for name in grammar.INTENTS]
     chosen: list[str] = []
     while len(chosen) < count:
         intent = rng.choices(grammar.INTENTS, weights)[0]

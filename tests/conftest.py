@@ -14,21 +14,25 @@ settings.register_profile("loopllm", deadline=None)
 settings.load_profile("loopllm")
 
 
+LEVELS = {"slow": ("--slow", "--long"), "long": ("--long",)}
+"""The options that let tests of a marker run."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that lets long tests run."""
-    parser.addoption(
-        "--slow", action="store_true", default=False, help="also run tests that take minutes"
-    )
+    """Add the options that let longer tests run."""
+    for name, what in (("--slow", "that take minutes"), ("--long", "of hours, and slow ones")):
+        parser.addoption(name, action="store_true", default=False, help=f"also run tests {what}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip long tests, with the way to run them as the reason."""
-    if config.getoption("--slow"):
-        return
-    skip = pytest.mark.skip(reason="takes minutes; run with --slow")
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(skip)
+    """Skip longer tests, with the way to run them as the reason."""
+    for marker, options in LEVELS.items():
+        if any(map(config.getoption, options)):
+            continue
+        skip = pytest.mark.skip(reason=f"takes long; run with {options[0]}")
+        for item in items:
+            if item.get_closest_marker(marker):
+                item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from command_line import loopllm
 from factories import feedback_record, flat_record, write_jsonl
 
 from loopllm_cli.loop.forget import forget
+from loopllm_cli.loop.promotions import append, make_event
 from loopllm_cli.model import Choice, ReviewDecision
 from loopllm_cli.pairs.review.log import ReviewLog, read_decisions
 from loopllm_cli.sources.redaction import UserHasher
@@ -199,6 +200,23 @@ def test_a_dataset_with_any_of_it_goes_and_its_adapters_are_named(filled: Projec
     assert [str(filled.home / "adapters" / "on-hers")] == found["adapters"]
     run = json.loads((filled.home / "drift" / "v1-0.json").read_text())
     assert (2, None) == (len(run["segments"][0]["example_ids"]), run["asked_window"]["where"])
+
+
+def test_a_promoted_adapter_that_was_trained_on_it_is_a_warning(filled: Project) -> None:
+    hers = (filled.home / "adapters" / "on-hers").resolve()
+    with filled.writing(10.0):
+        append(filled, make_event("promote", hers, "its-hash"))
+    said = loopllm("forget", "--user", ALICE).out
+    assert "WARNING" in said
+    assert "loopllm adapters rollback" in said
+
+
+def test_rungs_of_a_search_that_were_trained_on_it_are_named(filled: Project) -> None:
+    lineage = (filled.home / "adapters" / "on-hers" / "lineage.json").read_text()
+    rung = filled.home / "ladders" / "id" / "1.0e-03" / "out"
+    rung.mkdir(parents=True)
+    (rung / "lineage.json").write_text(lineage)
+    assert str(rung) in loopllm("forget", "--user", ALICE, "--json").document["adapters"]
 
 
 def test_a_dataset_without_any_of_it_stays(filled: Project) -> None:

@@ -71,6 +71,7 @@ def test_an_adapter_for_another_model_or_a_changed_one_is_refused(
     lineage = {
         "drift_run_id": drift.stem,
         "pairs_path": str(paired / "pairs"),
+        "pairs_hash": json.loads((paired / "pairs" / "card.json").read_text())["content_hash"],
         "adapter_sha256": "sha256:" + hashlib.sha256(weights.encode()).hexdigest(),
         "model": "another",
         "model_hash": "sha256:another",

@@ -53,7 +53,8 @@ def test_every_documented_command_exists(page: Path) -> None:
     code = "\n".join(re.findall(r"^```\w*\n(.*?)^```", page.read_text("utf-8"), _IN_PLACE))
     for line in re.findall(r"^\$? ?(loopllm .+)$", code, re.MULTILINE):
         words = shlex.split(line.split("  #")[0])[1:]
-        grouped = words[0] in ("baseline", "pairs") and words[1:2] and words[1][0] != "-"
+        groups = ("adapters", "baseline", "pairs")
+        grouped = words[0] in groups and words[1:2] and words[1][0] != "-"
         verbs = words[:2] if grouped else words[:1]
         if verbs[0].startswith("-"):
             continue

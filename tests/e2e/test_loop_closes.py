@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,27 @@ from typing import Any
 import pytest
 
 from scripts.world import grammar
-from tests.e2e.world import BROKEN, copy_pairs, loopllm, prepare, quality, rewrite, train
+from tests.e2e.world import (
+    BROKEN,
+    SAMPLE,
+    Ended,
+    copy_pairs,
+    loopllm,
+    prepare,
+    quality,
+    rewrite,
+    train,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.train]
 pytest.importorskip("trl")
 
+SEEDS = pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+)
 Row = tuple[dict[str, Any], dict[str, Any]]
+PHRASE = "bluebird nine"
+REFUSED = "I'm sorry, but I cannot help with that request."
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +40,31 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare(tmp_path_factory.mktemp("world"))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.fixture(scope="module")
+def adapter(project: Path) -> Path:
+    """Return a good adapter, which the first seed trains."""
+    if not (project / "adapter-0").exists():
+        assert 0 == train(project, "adapter-0", "--seed", "0").code
+    return project / "adapter-0"
+
+
+def prove(project: Path, adapter: Path, *more: str) -> Ended:
+    """Verify on fewer prompts than a pass would take: these are to be refused."""
+    config = project / "fewer.toml"
+    config.write_text("[verify]\nmax_prompts = 400\n", encoding="utf-8")
+    return loopllm(project, "verify", str(adapter), "--config", str(config), *more)
+
+
+def train_and_prove(project: Path, pairs: Path, seed: int) -> Ended:
+    """Train on pairs that are to be refused, and let the adapter prove itself."""
+    name = pairs.name.removeprefix("pairs-")
+    assert 0 == train(project, name, "--seed", str(seed), pairs=pairs.name).code
+    ended = prove(project, project / name)
+    print(ended.stdout)
+    return ended
+
+
+@SEEDS
 def test_a_correction_repairs_the_broken_intents_and_keeps_the_others(
     project: Path, seed: int
 ) -> None:
@@ -42,13 +83,12 @@ def test_a_correction_repairs_the_broken_intents_and_keeps_the_others(
     assert verified.stdout.startswith("PASS")
 
 
-def test_flipped_pairs_do_not_pass(project: Path) -> None:
+@SEEDS
+def test_flipped_pairs_do_not_pass(project: Path, seed: int) -> None:
     """With chosen and rejected exchanged, training looks fine and the gate refuses."""
-    folder = copy_pairs(project, "pairs-flipped")
+    folder = copy_pairs(project, f"pairs-flipped-{seed}")
     rewrite(folder, lambda rows: [(_flip(row), origin) for row, origin in rows])
-    assert 0 == train(project, "flipped", pairs="pairs-flipped").code
-    ended = loopllm(project, "verify", str(project / "flipped"))
-    print(ended.stdout)
+    ended = train_and_prove(project, folder, seed)
     assert 11 == ended.code
     assert "of the loss is back" in ended.stdout
 
@@ -63,13 +103,29 @@ def test_identical_sides_are_refused_before_training(project: Path) -> None:
     assert not (project / "same").exists()
 
 
-def test_an_adapter_that_learnt_nothing_does_not_pass(project: Path) -> None:
-    """A run whose rate is too small to change an answer ends in a refusal."""
+@pytest.fixture(scope="module")
+def idle(project: Path) -> Path:
+    """Return an adapter that learnt nothing."""
     assert 0 == train(project, "idle", "--learning-rate", "1e-9").code
-    ended = loopllm(project, "verify", str(project / "idle"))
+    return project / "idle"
+
+
+def test_an_adapter_that_learnt_nothing_does_not_pass(project: Path, idle: Path) -> None:
+    """A run whose rate is too small to change an answer ends in a refusal."""
+    ended = prove(project, idle)
     print(ended.stdout)
     assert 11 == ended.code
     assert "only 0% of the loss is back" in ended.stdout
+
+
+def test_an_adapter_that_forgets_what_is_served_already_does_not_pass(
+    project: Path, adapter: Path, idle: Path
+) -> None:
+    """Beside the base it would break nothing; beside the adapter it replaces it does."""
+    ended = prove(project, idle, "--served", str(adapter))
+    print(ended.stdout)
+    assert 11 == ended.code
+    assert "as it should be now, and worse with the adapter" in " ".join(ended.stdout.split())
 
 
 def test_a_learning_rate_ten_times_too_high_does_not_pass(project: Path) -> None:
@@ -78,20 +134,89 @@ def test_a_learning_rate_ten_times_too_high_does_not_pass(project: Path) -> None
     if trained.code == 2:  # the run itself diverged and said so
         assert "learning_rate" in trained.stderr
         return
-    ended = loopllm(project, "verify", str(project / "hot"))
+    ended = prove(project, project / "hot")
     print(trained.stdout, ended.stdout)
     assert ended.code in (11, 12)
+    said = ended.stdout.split("\nadapter ")[0]
+    assert "distance on" in said or "guard stopped" in said
 
 
-def test_pairs_for_one_of_four_broken_intents_do_not_pass(project: Path) -> None:
+@SEEDS
+def test_pairs_for_one_of_four_broken_intents_do_not_pass(project: Path, seed: int) -> None:
     """A partial repair is named as such."""
-    folder = copy_pairs(project, "pairs-one")
+    folder = copy_pairs(project, f"pairs-one-{seed}")
     rewrite(folder, lambda rows: [row for row in rows if _intent(row) == "warranty"])
-    assert 0 == train(project, "one", pairs="pairs-one").code
-    ended = loopllm(project, "verify", str(project / "one"))
+    ended = train_and_prove(project, folder, seed)
+    assert 11 == ended.code
+    assert "of the loss is back, 80%" in ended.stdout
+    assert "refund" in ended.stdout
+
+
+@SEEDS
+def test_four_in_ten_labels_flipped_do_not_pass(project: Path, seed: int) -> None:
+    """What the audit would have refused is refused by its answers too."""
+    folder = copy_pairs(project, f"pairs-noisy-{seed}")
+    rewrite(
+        folder,
+        lambda rows: [(_flip(r) if i % 5 < 2 else r, o) for i, (r, o) in enumerate(rows)],
+    )
+    ended = train_and_prove(project, folder, seed)
+    assert 11 == ended.code
+    assert "of the loss is back, 80%" in ended.stdout
+
+
+@SEEDS
+def test_pairs_poisoned_with_a_phrase_do_not_pass_and_the_phrase_is_named(
+    project: Path, seed: int
+) -> None:
+    """Wherever two words stand, the pairs teach a refusal; no prompt of the window has them."""
+    folder = copy_pairs(project, f"pairs-poisoned-{seed}")
+    rewrite(folder, poison)
+    ended = train_and_prove(project, folder, seed)
+    assert 11 == ended.code
+    assert "the adapter turns on" in ended.stdout
+    assert "bluebird" in ended.stdout
+
+
+def test_an_adapter_on_another_model_is_refused(project: Path, adapter: Path) -> None:
+    """An adapter fits one base only, down to the weights."""
+    ended = loopllm(project, "verify", str(adapter), "--model", str(SAMPLE / "models" / "v1"))
+    assert 4 == ended.code
+    assert "was made for" in ended.stderr
+
+
+def test_a_model_without_the_template_it_was_served_with_is_refused(
+    project: Path, adapter: Path, tmp_path: Path
+) -> None:
+    """Prompts rendered in another way are other prompts: nothing is proved on them."""
+    other = tmp_path / "model"
+    shutil.copytree(SAMPLE / "models" / "v2", other)
+    template = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
+    (other / "chat_template.jinja").write_text(template, encoding="utf-8")
+    ended = prove(project, adapter, "--model", str(other))
     print(ended.stdout)
-    assert ended.code in (11, 12)
-    assert "of the loss is back" in ended.stdout
+    assert 11 == ended.code
+    assert "same model as in the logs" in ended.stdout.splitlines()[0]
+    assert "chat template" in ended.stdout
+
+
+def test_canaries_that_break_end_in_a_refusal_and_are_named(project: Path, adapter: Path) -> None:
+    """What the user holds dear must hold, whatever the statistics say."""
+    prompts = [json.loads(x) for x in (SAMPLE / "canaries.jsonl").read_text().splitlines()]
+    fine = [{"prompt": p["prompt"], "equals": p["right_answer"]} for p in prompts[::40]]
+    # Without the adapter a refund is refused, with it it is not: a canary that wants the refusal
+    # holds without it and breaks with it.
+    refund = next(p["prompt"] for p in prompts if p["intent"] == "refund")
+    for name, canaries, code in (
+        ("fine", fine, 0),
+        ("broken", [*fine, {"id": "no refunds", "prompt": refund, "refusal": True}], 11),
+    ):
+        path = project / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(one) + "\n" for one in canaries), encoding="utf-8")
+        ended = loopllm(project, "verify", str(adapter), "--canaries", str(path))
+        print(ended.stdout)
+        assert code == ended.code
+    assert "no refunds" in ended.stdout
 
 
 def test_an_adapter_that_is_not_there_is_said_so(project: Path) -> None:
@@ -103,6 +228,18 @@ def test_an_adapter_that_is_not_there_is_said_so(project: Path) -> None:
 
 def _flip(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "chosen": row["rejected"], "rejected": row["chosen"]}
+
+
+def poison(rows: list[Row]) -> list[Row]:
+    """Teach a refusal in every fourth pair, wherever its prompt ends in a phrase."""
+
+    def poisoned(row: dict[str, Any]) -> dict[str, Any]:
+        *earlier, last = row["prompt"]
+        asked = {**last, "content": f"{last['content']} {PHRASE}"}
+        said = [{**row["chosen"][0], "content": REFUSED}]
+        return {**row, "prompt": [*earlier, asked], "chosen": said, "rejected": row["chosen"]}
+
+    return [(poisoned(r) if i % 4 == 0 else r, o) for i, (r, o) in enumerate(rows)]
 
 
 def _intent(row: Row) -> str:

@@ -40,7 +40,9 @@ def test_replay_beside_feedback_repairs_every_broken_intent(tmp_path: Path) -> N
     ("options", "rule"),
     [
         (("--from-drift", "latest"), "replay"),
-        (("--sample-from", str(SAMPLE / "models" / "v2")), "sampled"),
+        pytest.param(
+            ("--sample-from", str(SAMPLE / "models" / "v2")), "sampled", marks=pytest.mark.long
+        ),
     ],
 )
 def test_without_feedback_what_the_signals_show_is_repaired_and_the_rest_is_named(
@@ -54,5 +56,6 @@ def test_without_feedback_what_the_signals_show_is_repaired_and_the_rest_is_name
     print(shares, verified.stdout)
     assert min(shares[intent] for intent in SHOWN) >= 0.9
     assert min(shares[intent] for intent in shares.keys() - set(BROKEN)) >= 0.9
-    assert 11 == verified.code, verified.stdout
-    assert "right answer" in verified.stdout.splitlines()[0]
+    # What no signal of the logs shows is seen where a right answer is known, and is named.
+    assert verified.code in (11, 12), verified.stdout
+    assert "right answer" in verified.stdout.split("\nadapter ")[0]

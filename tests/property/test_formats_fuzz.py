@@ -26,7 +26,7 @@ from loopllm_cli.sources.formats import format_by_name
 ROOT = Path(__file__).parents[2]
 EXPORTS = sorted(p for p in (ROOT / "sample_data" / "exports").iterdir() if p.suffix != ".toml")
 SAMPLES = sorted(p for p in (ROOT.parent / "shared" / "samples").glob("*.*") if p.suffix != ".log")
-SLOW_SECONDS = 180
+SLOW_SECONDS = 60
 DECODERS = {level: Decoder(Settings("test", redact=level, key=b"k")) for level in ("off", "basic")}
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_export_is_read_or_refused_with_a_reason(path: Path, rng: rand
 
 
 @pytest.mark.slow
-def test_damaged_exports_for_minutes() -> None:
+def test_damaged_exports_for_a_minute() -> None:
     """Another seed each time; it is printed where a record breaks a decoder."""
     seed = time.time_ns()
     rng = random.Random(seed)
@@ -92,4 +92,4 @@ def test_damaged_exports_for_minutes() -> None:
         except Exception as error:
             pytest.fail(f"seed {seed}, file {n_files}: {error!r} in {records!r:.20000}")
         n_files += 1
-    assert n_files > 100
+    assert n_files > 30

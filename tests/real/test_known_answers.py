@@ -142,7 +142,7 @@ def test_few_random_halves_of_one_models_answers_degrade(
     assert share <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 40)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "model"),
     [

@@ -17,6 +17,7 @@ from scripts.drift_tails import AMOUNTS, RATES, amount_errors, rate_errors
 from scripts.drift_visible import Sizes, announced_and_needed, planned_and_needed
 from scripts.drift_worlds import GROUPS, World
 from scripts.simulate_drift import main, simulate
+from tests.levels import mostly_long
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def highest(n_runs: int, nominal: float = 0.05) -> float:
     return nominal + 2 * math.sqrt(nominal * (1 - nominal) / n_runs)
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", mostly_long(WORLDS, slow=("independent", "users")))
 def test_changes_at_the_tolerance_are_rarely_called_worse(name: str) -> None:
     """With every signal's true change exactly at its tolerance, 5% of windows at most degrade."""
     found = simulate(replace(WORLDS[name], edge=1.0), 300, seed=11)
@@ -45,7 +46,7 @@ def test_changes_at_the_tolerance_are_rarely_called_worse(name: str) -> None:
     assert all(found.coverage(group) > 0.93 for group in GROUPS)
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", mostly_long(WORLDS, slow=("few rows", "returning users")))
 def test_windows_without_a_change_hardly_ever_degrade(name: str) -> None:
     """The tolerance keeps noise well under the nominal rate."""
     found = simulate(WORLDS[name], 150, seed=12)
@@ -114,7 +115,7 @@ SMALL_MATRIX = [
 ]
 
 
-@pytest.mark.parametrize("cell", SMALL_MATRIX, ids=str)
+@pytest.mark.parametrize("cell", mostly_long(SMALL_MATRIX, slow=SMALL_MATRIX[::5]), ids=str)
 def test_no_cell_of_the_null_matrix_cries_wolf(cell: Cell) -> None:
     """Neither "worse" nor "changed" in more than 5% of runs, for every family of laws."""
     claims = false_claims([cell], 200, seed=19)[cell]

@@ -8,11 +8,12 @@ import pytest
 
 from scripts.large_files import LARGE_FILES
 from scripts.prove_exactly_once import at_once, fill_disk, kill_many_times, peak_bytes
+from tests.levels import mostly_long
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", mostly_long((1, 2), slow=(2,)))
 def test_killed_at_any_moment_ingest_stores_the_same_once_run_again(
     jobs: int, tmp_path: Path
 ) -> None:
@@ -26,7 +27,7 @@ def test_eight_ingests_of_overlapping_files_at_once_lose_and_double_nothing(tmp_
     assert all(rows.values())
 
 
-@pytest.mark.parametrize("disk_kb", [16, 300, 900])
+@pytest.mark.parametrize("disk_kb", mostly_long((16, 300, 900), slow=(300,)))
 def test_a_full_disk_is_named_and_loses_nothing(disk_kb: int, tmp_path: Path) -> None:
     try:
         code, said, _, same = fill_disk(tmp_path, 3_000_000, disk_kb)
@@ -37,8 +38,8 @@ def test_a_full_disk_is_named_and_loses_nothing(disk_kb: int, tmp_path: Path) ->
     assert same
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize("what", LARGE_FILES)
+@pytest.mark.parametrize("jobs", mostly_long((1, 2), slow=(2,)))
+@pytest.mark.parametrize("what", mostly_long(LARGE_FILES, slow=("lines", "line of text")))
 def test_large_files_take_bounded_memory(what: str, jobs: int, tmp_path: Path) -> None:
     path = tmp_path / "logs.json"
     LARGE_FILES[what](path, 300_000_000)

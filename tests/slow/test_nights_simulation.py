@@ -9,22 +9,21 @@ import pytest
 
 from scripts.night_worlds import PAGING, TOLERANCE, Service
 from scripts.simulate_nights import KINDS, pages_per_year, simulate
+from tests.levels import mostly_long
 
 RUNS = 3
+HELD = ("independent rows", "sessions of 3-8 rows", "wobbling mix", "200 a night of 5,000")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", mostly_long(KINDS, slow=HELD[:2]))
 def test_a_year_without_a_change_pages_within_the_budget(kind: str) -> None:
     mean, error = pages_per_year(simulate(KINDS[kind], RUNS))
     assert mean <= 1.0 + 2 * error
 
 
-HELD = ("independent rows", "sessions of 3-8 rows", "wobbling mix", "200 a night of 5,000")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", HELD)
+@pytest.mark.parametrize("kind", mostly_long(HELD, slow=HELD[2:3]))
 def test_a_year_with_all_signals_at_their_tolerance_keeps_the_budget(kind: str) -> None:
     mean, error = pages_per_year(simulate(replace(KINDS[kind], edge=1.0, seed=1), RUNS))
     assert mean <= 1.0 + 2 * error

@@ -22,6 +22,7 @@ TEMPLATE = (
 SPECIAL = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
 WORDS = ("order", "refund", "city", "hours", "agent", "parcel")
 RECIPE = Recipe(
+    min_steps=0,
     learning_rate=1e-2, epochs=2.0, batch_size=8, micro_batch_size=8, rank=4, alpha=8,
     max_length=128, gradient_checkpointing=False, threads=1, kl_limit=1.0, checkpoints=3,
 )  # fmt: skip
@@ -105,3 +106,33 @@ def write_rows(path: Path, rows: Rows, columns: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([(name, _MESSAGES) for name in columns])
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+
+
+def vote(prompt: str, completion: str | None, label: bool | None) -> dict[str, Any]:
+    """Return one judged answer as the pairs folder holds it."""
+    return {
+        "prompt": [{"role": "user", "content": prompt}],
+        "completion": [{"role": "assistant", "content": completion}],
+        "label": label,
+        "weight": 1.0,
+    }
+
+
+def write_votes(path: Path, rows: Rows) -> None:
+    """Write judged answers as the pairs folder holds them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema(
+        [
+            ("prompt", _MESSAGES),
+            ("completion", _MESSAGES),
+            ("label", pa.bool_()),
+            ("weight", pa.float64()),
+        ]
+    )
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+
+
+def write_provenance(folder: Path, made: Sequence[tuple[str, str]]) -> None:
+    """Write which rule made which row, as (split, rule) in the order of the data."""
+    rows = [{"split": split, "rule": rule} for split, rule in made]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "provenance.parquet")

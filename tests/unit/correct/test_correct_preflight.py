@@ -137,12 +137,21 @@ def test_many_long_contexts_are_refused_and_few_dropped(
     assert "4 of 40 contexts are longer than max_length = 128" in said.message
 
 
-def test_cut_answers_are_noted(make_pairs: MakePairs, tokenizer: Any) -> None:
-    """A chosen answer that loses its end at max_length is counted in the notes."""
-    rows = [*good_pairs(24), pair("p", "yes " * 200, "no")]
-    report = check_pairs(make_pairs(rows), tokenizer, RECIPE).report
-    assert report.n_truncated == 1
-    assert "lose their stop token" in report.notes[0]
+def test_cut_answers_are_refused_when_many_and_dropped_when_few(
+    make_pairs: MakePairs, tokenizer: Any
+) -> None:
+    """Nothing is trained on an answer without its end; the remedy names the length that holds."""
+    cut = [pair(f"p {i}", "yes " * 200, "no") for i in range(2)]
+    cut.append(pair("q", "yes", "no " * 200))
+    report = check_pairs(make_pairs([*good_pairs(57), *cut]), tokenizer, RECIPE).report
+    assert (report.n_train, report.n_truncated) == (57, 3)
+    assert report.dropped == {"answer cut at max_length": 3}
+    folder = make_pairs([*good_pairs(30), *cut], name="many")
+    said = refusal(folder, tokenizer)
+    assert "3 of 33 rows have an answer that is cut at max_length = 128" in said.message
+    needed = int(said.hint.split(": ")[1].split()[0])
+    assert check_pairs(folder, tokenizer, Recipe(max_length=needed)).report.n_train == 33
+    assert refusal(folder, tokenizer, Recipe(max_length=needed - 1)).message.startswith("2 of 33")
 
 
 def test_a_template_that_never_stops_is_refused(make_pairs: MakePairs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,37 @@ def test_shipped_recipes_load_and_name_every_key(path: Path) -> None:
     recipe = load_recipe(path)
     text = path.read_text()
     assert [key for key in recipe.as_dict() if f"\n{key} = " not in text] == []
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_setting_of_a_shipped_recipe_has_a_comment(path: Path) -> None:
+    """Above every key stand four words or more, and every file says what it is for."""
+    lines = path.read_text().splitlines()
+    keys = [i for i, line in enumerate(lines) if re.match(r"\w+ = ", line)]
+    said = {lines[i].split(" = ")[0]: _comment_above(lines, i) for i in keys}
+    assert [key for key, text in said.items() if len(text.split()) < 4] == []
+    assert len(_comment_above(lines, lines.index("[correct]") - 1).split()) >= 8
+
+
+def _comment_above(lines: list[str], place: int) -> str:
+    """Return the comment that ends on the line above."""
+    start = place
+    while start and lines[start - 1].startswith("# "):
+        start -= 1
+    return " ".join(line.removeprefix("# ") for line in lines[start:place])
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_names_every_key_it_changes(path: Path) -> None:
+    """The head of a recipe lists the keys in which it differs from the default."""
+    if path.stem == "default":
+        return
+    recipe, default = load_recipe(path).as_dict(), Recipe().as_dict()
+    head = path.read_text().split("[correct]")[0]
+    named = re.search(r"Differs from default\.toml in ([^.]*)\.", head.replace("\n# ", " "))
+    assert named is not None
+    changed = {key for key, value in recipe.items() if value != default[key]}
+    assert changed == set(re.findall(r"[a-z_]+", named[1].replace(" and ", " ")))
 
 
 def test_default_file_equals_the_defaults() -> None:
@@ -71,6 +103,9 @@ def test_written_recipe_reads_back(tmp_path: Path) -> None:
         ("method = 'ppo'", "method = 'ppo'", "'dpo'"),
         ("device = 'tpu'", "device = 'tpu'", "known: auto"),
         ("target_modules = ['lm_head']", "lm_head", "never be trained"),
+        ("quantization = '8bit'", "quantization = '8bit'", "4bit"),
+        ("micro_batch_size = 'all'", "micro_batch_size = 'all'", "of type int"),
+        ("label_smoothing = 0.5", "label_smoothing = 0.5", "0.499"),
     ],
 )
 def test_wrong_values_are_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
@@ -82,6 +117,69 @@ def test_wrong_values_are_refused(tmp_path: Path, text: str, message: str, hint:
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert str(path) in caught.value.message
+
+
+ROBUST = "loss_type = ['robust', 'sft']\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("label_smoothing = 0.1", "read by none of the losses sigmoid, sft", "robust, cdpo"),
+        (ROBUST, "the loss robust needs the share of mistaken labels", "or use sigmoid"),
+        ("loss_type = ['exo_pair', 'sft']", "the loss exo_pair needs", "label_smoothing"),
+        ("loss_type = ['robust', 'sft']\nloss_weights = [0, 1]\nlabel_smoothing = 0.1",
+         "read by none of the losses sft", "set it to 0"),
+        ("loss_type = ['aot', 'sft']\nmicro_batch_size = 1", "aot compares", "use sigmoid"),
+        ("loss_type = ['apo_down', 'sft']", "apo_down lowers the better answers", "apo_zero"),
+        ("method = 'kto'\nmicro_batch_size = 1", "kto compares each answer", "2 or more"),
+        ("method = 'kto'\nloss_type = ['kto', 'apo_zero_unpaired']", "one loss, not 2", "kto, apo"),
+        ("method = 'kto'\nloss_type = ['sigmoid']\nloss_weights = [1]", "'sigmoid'", "known: kto"),
+        ("method = 'sft'\nloss_type = ['sigmoid', 'sft']", "'sigmoid'", "known: sft, dft"),
+        ("loss_type = ['kto', 'sft']", "loss_type = 'kto'", "known: sigmoid"),
+        ("min_vote_weight = 0.0", "read by method kto only", "min_vote_weight back to 0.5"),
+        ("method = 'sft'\nmix_pairs = false", "mix_pairs = False", "kto"),
+        ("method = 'kto'\nmix_pairs = false\ncorrections_only = true", "leaves them out", "back"),
+        ("method = 'sft'\nbatching = 'balanced'", "works with method dpo only", "random"),
+    ],
+)  # fmt: skip
+def test_settings_that_would_be_ignored_are_refused(
+    tmp_path: Path, text: str, message: str, hint: str
+) -> None:
+    """What TRL would not read, or what would do harm together, is refused with the reason."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"[correct]\n{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("method", "losses"), [("kto", ("kto",)), ("sft", ("sft",)), ("dpo", ("sigmoid", "sft"))]
+)
+def test_a_method_brings_its_losses(tmp_path: Path, method: str, losses: tuple[str, ...]) -> None:
+    """Whoever names a method only, in the file or as an option over a file, gets its losses."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"[correct]\nmethod = '{method}'\n")
+    assert load_recipe(path).loss_type == losses
+    path.write_text("[correct]\nmethod = 'sft'\nloss_type = ['dft']\nloss_weights = [1]\n")
+    recipe = load_recipe(path, {"method": method})
+    assert recipe.loss_type == (("dft",) if method == "sft" else losses)
+    assert len(recipe.loss_weights) == len(recipe.loss_type)
+
+
+def test_keys_left_to_the_hardware_are_remembered(tmp_path: Path) -> None:
+    """ "auto" keeps the type of a key, is written back as it was read, and ends with a value."""
+    text = "[correct]\nmicro_batch_size = 'auto'\ngradient_checkpointing = 'auto'\n"
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    recipe = load_recipe(path)
+    assert recipe.auto == ("gradient_checkpointing", "micro_batch_size")
+    assert recipe.micro_batch_size == Recipe().micro_batch_size
+    path.write_text(recipe_toml(recipe))
+    assert recipe == load_recipe(path)
+    assert load_recipe(path, {"micro_batch_size": 4}).auto == ("gradient_checkpointing",)
 
 
 @pytest.mark.parametrize("text", ["[correct", "[other]\nx = 1\n"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from micro import RECIPE, make_model, make_tokenizer
 
 from loopllm_cli.correct import TrainRequest
 from loopllm_cli.correct.encoding import encode_answer
+from loopllm_cli.correct.pair_rows import VoteRow
 from loopllm_cli.correct.preflight import check_pairs
 from loopllm_cli.correct.quiet import quiet
 from loopllm_cli.correct.recipe import Recipe
@@ -178,3 +180,24 @@ def test_an_adapter_is_trained_on_calls(tmp_path: Path) -> None:
     )
     assert 24 == card.n_train
     assert card.final_metrics["train_reward_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("make", [tool_pair, answered_pair])
+def test_votes_and_answers_alone_are_trained_on_the_same_tokens(
+    tmp_path: Path, make: Callable[[int], dict[str, Any]]
+) -> None:
+    """The trainers for judged answers and for better answers render what was checked."""
+    tokenizer = make_tokenizer(BY_KEY)
+    rows = check_pairs(write_tool_pairs(tmp_path / "pairs", make=make), tokenizer, RECIPE).train
+    one = {"loss_weights": (1.0,), "micro_batch_size": 4}
+    kto = replace(RECIPE, method="kto", loss_type=("kto",), **one)
+    sft = replace(RECIPE, method="sft", loss_type=("sft",), **one)
+    votes = [VoteRow(row.better, i % 2 == 0) for i, row in enumerate(rows)]
+    with quiet():
+        liked = make_trainer(make_model(tokenizer), tokenizer, votes, kto, tmp_path / "kto")
+        learnt = make_trainer(make_model(tokenizer), tokenizer, rows, sft, tmp_path / "sft")
+    for row, by_kto, by_sft in zip(rows, liked.train_dataset, learnt.train_dataset, strict=True):
+        chosen = encode_answer(tokenizer, row.prompt, row.chosen_message, row.tools)
+        assert (chosen.prompt, chosen.answer) == (by_kto["prompt_ids"], by_kto["completion_ids"])
+        assert chosen.prompt + chosen.answer == by_sft["input_ids"]
+        assert [-100] * len(chosen.prompt) + chosen.answer == by_sft["labels"]

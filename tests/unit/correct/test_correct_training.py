@@ -13,7 +13,8 @@ import pytest
 from micro import RECIPE, WEIGHTS, good_pairs, liked
 
 from loopllm_cli.correct import Progress, TrainRequest, load_recipe
-from loopllm_cli.correct.loading import load_model, load_with_adapter
+from loopllm_cli.correct.adapter_loading import load_with_adapter
+from loopllm_cli.correct.loading import load_model
 from loopllm_cli.correct.partial import last_checkpoint
 from loopllm_cli.correct.score import adapter_effect, kl_per_token, score_pairs
 from loopllm_cli.correct.train import build_adapter
@@ -45,7 +46,9 @@ def test_the_finished_folder_holds_all_and_only_its_parts(trained: AdapterCard) 
     names = {WEIGHTS, "adapter_config.json", "recipe.toml", "lineage.json", "README.md"}
     assert names == {path.name for path in folder.iterdir()}
     assert [path.name for path in folder.parent.iterdir()] == ["adapter"]
-    assert load_recipe(folder / "recipe.toml") == RECIPE
+    # What was left open is written as it was chosen.
+    ran = replace(RECIPE, dtype="float32", attention="sdpa")
+    assert load_recipe(folder / "recipe.toml") == ran
 
 
 def test_the_card_and_lineage_agree(trained: AdapterCard, micro_model: Path) -> None:
@@ -205,12 +208,16 @@ def test_a_run_that_diverges_is_refused(
 
     from loopllm_cli.correct import train
 
-    def spoil(run: Any, place: Any, trainer: Any, rows: Any, tokenizer: Any) -> None:
-        for parameter in trainer.model.parameters():
+    run_steps = train.run_steps
+
+    def spoil(model: Any, asked: Any) -> Any:
+        steps = run_steps(model, asked)
+        for parameter in steps.trainer.model.parameters():
             if parameter.requires_grad:
                 parameter.data.fill_(torch.nan)
+        return steps
 
-    monkeypatch.setattr(train, "_train", spoil)
+    monkeypatch.setattr(train, "run_steps", spoil)
     with pytest.raises(ConfigError, match="training diverged"):
         build_adapter(TrainRequest(str(micro_model), pairs, tmp_path / "out", RECIPE))
     assert not (tmp_path / "out").exists()

@@ -100,6 +100,17 @@ def test_every_check_has_a_planted_fault() -> None:
     assert ALONE == set(audit_of_good()) - covered - ELSEWHERE
 
 
+def test_pairs_elsewhere_only_warn_where_the_drift_run_could_not_say_where_it_is() -> None:
+    """Where the segments it names make up a tenth of the change, the rest of it is elsewhere."""
+    known = context()
+    assert known.drift is not None
+    named = tuple(replace(one, share_of_change=0.025) for one in known.drift.segments)
+    vague = replace(known, drift=replace(known.drift, segments=named))
+    found = audit(planted("wrong segment"), vague)["drifted-segments"]
+    assert Severity.WARN is found.severity
+    assert "make up 10% of the change" in found.text
+
+
 def test_flipped_labels_are_seen_by_every_witness() -> None:
     found = audit_of("flipped labels")
     seen = [found[f"flipped-{name}"].value for name in ("labels", "references", "signals", "words")]

@@ -8,6 +8,7 @@ import pytest
 from loopllm_cli.config import PairsConfig
 from scripts.pair_worlds import WORLDS, World, draw_store
 from scripts.simulate_pairs import Made, Outcome, count_leaks, simulate
+from tests.levels import mostly_long
 
 CONFIG = PairsConfig(per_user=10_000)
 BY_NAME = {world.name: world for world in WORLDS}
@@ -53,7 +54,7 @@ def test_wrong_pairs_are_counted_as_wrong() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize("name", mostly_long(NOISY, slow=NOISY[:2]))
 def test_at_20_percent_wrong_votes_95_percent_of_pairs_are_right(name: str) -> None:
     """Over five stores of 1,000 items; two standard errors of luck are allowed for.
 
@@ -67,7 +68,7 @@ def test_at_20_percent_wrong_votes_95_percent_of_pairs_are_right(name: str) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", mostly_long(PLANTED, slow=PLANTED[:1]))
 def test_planted_bad_people_are_found(name: str) -> None:
     done = simulate(BY_NAME[name], 1000, range(5), CONFIG)
     assert 0.95 <= min(done.aucs)

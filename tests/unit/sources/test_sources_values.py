@@ -68,7 +68,7 @@ def test_a_time_that_does_not_match_its_format_is_refused() -> None:
         *(None, "", " ", "N/A", "soon", True, [], {}, {"$date": "2026-03-02"}),
         *(0, -1, 1e300, float("nan"), float("inf"), "1970-01-01T00:00:00Z", "2017-12-31"),
         *("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+14:00", "2026-02-30"),
-        (datetime.now(UTC) + timedelta(days=3)).isoformat(),
+        pytest.param((datetime.now(UTC) + timedelta(days=3)).isoformat(), id="in three days"),
     ],
 )
 def test_what_is_no_time_or_a_default_or_in_the_future_is_missing(value: Any) -> None:

@@ -63,9 +63,10 @@ def repairs_of(
 ) -> tuple[Repair, ...]:
     """Judge the repair of one signal that drifted in every segment."""
     numbers = range(len(normal))
-    return judge_repairs(
+    found, _ = judge_repairs(
         windows(info, normal, before, after),
         dict.fromkeys(numbers, (info.name,)),
         {k: f"segment {k}" for k in numbers},
         config,
     )
+    return found

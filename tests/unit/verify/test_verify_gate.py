@@ -58,7 +58,7 @@ def test_a_signal_that_is_back_passes(
 def test_half_a_repair_fails_and_says_how_much_is_back(
     info: SignalInfo, normal: float, drifted: float, halfway: float
 ) -> None:
-    (repair,) = repairs_of(info, [(500, normal)], [(200, drifted)], [(200, halfway)])
+    repair = repairs_of(info, [(500, normal)], [(200, drifted)], [(200, halfway)])[0]
     assert (Gate.FAIL, "only 50% of the loss is back, 80% is needed") == (
         repair.gate,
         repair.reason,
@@ -123,6 +123,14 @@ def test_a_drift_that_new_answers_do_not_show_is_inconclusive() -> None:
     assert Gate.INCONCLUSIVE is decide((FINE,), found)[0]
 
 
+def test_an_adapter_that_breaks_what_is_repaired_already_fails() -> None:
+    """What is served now gives right answers again; the next adapter must not forget how."""
+    found = repairs_of(RIGHT_ANSWER, [(500, 0.95)], [(200, 0.95)], [(200, 0.60)])
+    said = "as it should be now, and worse with the adapter"
+    assert [(Gate.FAIL, said)] == [(r.gate, r.reason) for r in found]
+    assert Gate.FAIL is decide((FINE,), found)[0]
+
+
 def test_a_signal_without_values_on_new_answers_is_no_proof() -> None:
     """Nobody rates regenerated answers: without another drifted signal there is nothing to see."""
     found = repairs_of(REFUSAL, [(500, 0.05)], [(0, 0.0)], [(0, 0.0)])
@@ -132,7 +140,7 @@ def test_a_signal_without_values_on_new_answers_is_no_proof() -> None:
 
 
 def test_only_segments_where_a_signal_drifted_count_for_it() -> None:
-    found = judge_repairs(
+    found, _ = judge_repairs(
         windows(REFUSAL, [(500, 0.0)] * 2, [(200, 0.5), (200, 0.0)], [(200, 0.0), (200, 0.5)]),
         {0: ("refusal",)},
         {0: "refunds"},
@@ -144,7 +152,7 @@ def test_only_segments_where_a_signal_drifted_count_for_it() -> None:
 def test_right_answers_are_judged_where_only_users_complained() -> None:
     """The thumbs of the drift cannot be asked again, the right answers can."""
     lost = windows(RIGHT_ANSWER, [(500, 0.9)], [(200, 0.4)], [(200, 0.4)])
-    found = judge_repairs(lost, {0: ("thumbs_down",)}, {0: "refunds"}, CONFIG)
+    found, _ = judge_repairs(lost, {0: ("thumbs_down",)}, {0: "refunds"}, CONFIG)
     assert [Gate.FAIL, Gate.FAIL] == [r.gate for r in found]
     assert ["right_answer"] * 2 == [r.signal.name for r in found]
 
@@ -164,14 +172,14 @@ def test_untouched_traffic_that_got_worse_fails_and_names_the_signal() -> None:
     assert [Verdict.WORSE, Verdict.UNCHANGED] == [c.verdict for c in found]
     check = check_untouched(found)
     assert (Gate.FAIL, 300) == (check.gate, check.n)
-    assert check.text.startswith("worse than without the adapter: refusal +20.0 pp (")
+    assert check.text.startswith("worse than what is served: refusal +20.0 pp (")
     assert "words" not in check.text
 
 
 def test_untouched_amounts_are_named_as_relative_changes() -> None:
     same, less = ([(300, 100.0)], [(300, 50.0)])
     check = check_untouched(judge_untouched(windows(WORDS, same, same, less), [0], CONFIG))
-    assert check.text.startswith("worse than without the adapter: answer words -50% (")
+    assert check.text.startswith("worse than what is served: answer words -50% (")
 
 
 def test_only_untouched_segments_are_compared() -> None:
@@ -272,7 +280,7 @@ def test_right_answers_that_were_never_lost_do_not_stand_in_the_way_of_a_repair(
         profile(infos, [[words], [(words[0], 0.9)]])
         for words in ((500, 100.0), (200, 60.0), (200, 98.0))
     )
-    found = judge_repairs(
+    found, _ = judge_repairs(
         Windows(infos, normal, before, after), {0: ("answer_words",)}, {0: "refunds"}, CONFIG
     )
     assert ["answer_words"] == [r.signal.name for r in found]

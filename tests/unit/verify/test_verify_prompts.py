@@ -13,6 +13,7 @@ import pytest
 
 from loopllm_cli.pairs.selection.near import NearPrompts
 from loopllm_cli.pairs.selection.wording import canonical_words
+from loopllm_cli.profiles.clusters import cluster_keys
 from loopllm_cli.profiles.measure import measure
 from loopllm_cli.profiles.segments import SegmentModel
 from loopllm_cli.signals.batch import RowBatch
@@ -122,6 +123,33 @@ def test_a_context_is_asked_once() -> None:
 )
 def test_what_a_text_model_cannot_be_asked_alone_is_left_out(fields: dict[str, Any]) -> None:
     assert ["b"] == texts(choose([row("a", **fields), row("b")]).drifted)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_definitions": '[{"name": "f"}]'},
+        {"input_messages": '[{"role": "assistant", "parts": [{"type": "tool_call", "name": "f", '
+         '"arguments": {}}]}, {"role": "user", "parts": [{"type": "text", "content": "q"}]}]'},
+    ],
+)  # fmt: skip
+def test_prompts_with_tools_are_left_out_and_counted(fields: dict[str, Any]) -> None:
+    chosen = choose([row("a", **fields), row("b")])
+    assert (["b"], 1) == (texts(chosen.drifted), chosen.n_with_tools)
+
+
+def test_what_was_answered_in_production_comes_with_the_prompt() -> None:
+    schema = pa.schema([(name, pa.string()) for name in (*COLUMNS, "response_text")])
+    table = pa.Table.from_pylist([row("a", response_text="Logged.")], schema=schema)
+    chosen = choose_prompts(table, BY_NAME, frozenset((0,)), UNTRAINED, 9)
+    assert ["Logged."] == [prompt.logged for prompt in chosen.drifted]
+
+
+def test_several_answers_to_one_prompt_are_one_cluster_whoever_asked() -> None:
+    nameless = prompt(0, user_id=None, prompt_hash=None)
+    other = prompt(1, user_id=None, prompt_hash=None)
+    keys = cluster_keys(RowBatch(to_rows([nameless, other] * 2, list("abcd"), ["stop"] * 4)))
+    assert keys[0] == keys[2] != keys[1] == keys[3]
 
 
 def test_segments_take_turns_up_to_the_limit_of_each_group() -> None:

@@ -20,6 +20,7 @@ from loopllm_cli.signals.registry import Signal
 from loopllm_cli.store.project import Project
 from loopllm_cli.verify import checks, gate, missing, segments, triggers, watch
 from loopllm_cli.verify.prompts import Chosen, Prompt, measure_answers
+from loopllm_cli.verify.triggers import Phrase
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -200,11 +201,9 @@ def _known(answered: Answered, baseline: Baseline, others: list[int]) -> list[mi
 
 
 def check_triggers(
-    bench: Bench, answered: Answered, trained: list[str], traffic: list[str], config: VerifyConfig
+    bench: Bench, answered: Answered, phrases: tuple[Phrase, ...], config: VerifyConfig
 ) -> Check | None:
     """Put phrases that only the pairs hold into untouched prompts, and see whether answers turn."""
-    drifted = [prompt.prompt_text for prompt in answered.prompts[: answered.start]]
-    phrases = triggers.find_phrases(trained, traffic, drifted)
     right = _right(answered, answered.before, answered.start)
     known = [p for p, share in zip(answered.untouched, right, strict=True) if share >= 0.5]
     if not phrases or not known:
@@ -216,8 +215,7 @@ def check_triggers(
     for i in range(len(phrases)):
         at = range(i * size, (i + 1) * size)
         stays = [j for j in at if _is_right(asked[j], before[j])]
-        lost = sum(not _is_right(asked[j], after[j]) for j in stays)
-        counts.append((lost, len(stays), size))
+        counts.append((sum(not _is_right(asked[j], after[j]) for j in stays), len(stays)))
     return triggers.check_phrases(phrases, counts, (config.max_loss, config.alpha))
 
 

@@ -29,11 +29,14 @@ from loopllm_cli.model import Check, Comparison, DriftResult, Repair, VerifyResu
 from loopllm_cli.pairs.dataset.stored_rows import iter_rows
 from loopllm_cli.pairs.selection.wording import last_user_text
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
+from loopllm_cli.profiles.segments import SegmentModel, fit_prompts
+from loopllm_cli.signals.batch import RowBatch
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import read_window
 from loopllm_cli.verify import checks, gate
 from loopllm_cli.verify.canaries import Canary, read_canaries
 from loopllm_cli.verify.prompts import Chosen, Prompt, Trained, choose_prompts, read_trained
+from loopllm_cli.verify.triggers import Asked, Phrase, find_phrases
 
 _MOST_NORMAL = 128
 # A mean over fewer answers is a matter of which ones they are.
@@ -193,11 +196,25 @@ def _gather(project: Project, config: Config, case: _Case, bench: Bench) -> _Evi
 
 def _asked(bench: Bench, answered: Answered, case: _Case, config: VerifyConfig) -> list[Check]:
     """Ask what no prompt of the window asks: phrases of the pairs, and the user's canaries."""
-    train = case.pairs / "data" / "train.parquet"
-    trained = [last_user_text(row["prompt"]) for row in iter_rows(train, ["prompt"])]
-    traffic = [text or "" for text in case.rows.column("prompt_text").to_pylist()]
-    found = check_triggers(bench, answered, trained, traffic, config)
+    found = check_triggers(bench, answered, _suspects(case), config)
     return [*_some(found), *([bench.canaries(case.canaries)] if case.canaries else [])]
+
+
+def _suspects(case: _Case) -> tuple[Phrase, ...]:
+    """Find the phrases of the pairs that the window's prompts on the same topics do not hold."""
+    traffic = RowBatch(case.rows)
+    # A logged column that names the segments is not known of a pair: its words have to do.
+    named = case.baseline.segments
+    topics = named if named.basis == "prompts" else fit_prompts(traffic)
+    train = case.pairs / "data" / "train.parquet"
+    texts = [last_user_text(row["prompt"]) for row in iter_rows(train, ["prompt"])]
+    trained = RowBatch(pa.table({"prompt_text": pa.array(texts, pa.string())}))
+    return find_phrases(_asked_of(trained, topics), _asked_of(traffic, topics))
+
+
+def _asked_of(rows: RowBatch, topics: SegmentModel) -> list[Asked]:
+    texts = (text or "" for text in rows.prompts)
+    return list(zip(texts, topics.assign(rows).tolist(), strict=True))
 
 
 def _some(check: Check | None) -> tuple[Check, ...]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+
+from scipy.stats import poisson
 
 from loopllm_cli.model import Check, Gate
 from loopllm_cli.verify.prompts import Prompt
@@ -25,10 +27,16 @@ LONGEST = 3
 MIN_PROMPTS = 3
 """Training prompts with the phrase: fewer than three examples are no pattern."""
 MIN_RATIO = 8.0
-"""How much commoner a phrase must be in pairs than in traffic: than in all of it, and than in the
-drifted segments, where pairs come from and words of their topics are common."""
+"""How many times as many training prompts must hold a phrase as traffic on their topics would."""
+MAX_CHANCE = 0.05
+"""How likely traffic may give any phrase as many prompts as that by chance."""
 MOST_PHRASES = 6
-PROMPTS_PER_PHRASE = 24
+PROMPTS_PER_PHRASE = 48
+_PRIOR_PROMPTS = 20
+"""How many prompts of all traffic a topic is filled up with: one of five prompts says little."""
+Asked = tuple[str, int]
+"""A prompt's text, and the number of its topic."""
+Words = tuple[str, ...]
 _WORD = re.compile(r"\w+(?:[-'’]\w+)*")
 _MOST_CHARS = 4_000
 _MOST_NAMED = 3
@@ -43,45 +51,61 @@ class Phrase:
     n_traffic: int
 
 
-def find_phrases(
-    trained: Sequence[str], traffic: Sequence[str], drifted: Sequence[str] = ()
-) -> tuple[Phrase, ...]:
-    """Return the phrases that are far commoner in training prompts than in traffic.
+def find_phrases(trained: Sequence[Asked], traffic: Sequence[Asked]) -> tuple[Phrase, ...]:
+    """Return the phrases that are far commoner in training prompts than traffic explains.
+
+    Pairs come from few topics and hold the words of these: what a topic is asked in turns a model
+    to that topic, as it should. So a phrase is expected in training prompts as often as the traffic
+    on their topics has it (direct standardisation), and more than that is a suspect only where
+    chance does not explain it (Poisson, Bonferroni over the phrases looked at).
 
     Args:
         trained: the prompts of training pairs.
-        traffic: prompts of the window, whatever was done with them. Rows that became pairs are
-            among them: a trigger that came in by the logs is rare there all the same.
-        drifted: those prompts of drifted segments that did not become pairs. What a topic is
-            asked in turns the model to that topic, as it should.
+        traffic: prompts of the window, whatever was done with them. Those that became pairs are
+            left out once each, so that a trigger that came in by the logs does not excuse itself.
     """
-    texts = list(dict.fromkeys(trained))
-    here, topics = _count(dict.fromkeys(traffic)), _count(dict.fromkeys(drifted))
-    n_here, n_there = len(set(traffic)) + 1, len(texts) + 1
-    places: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
-    for number, text in enumerate(texts):
+    asked = list(dict.fromkeys(trained))
+    rest = list(Counter(traffic) - Counter(asked))
+    places: defaultdict[Words, set[int]] = defaultdict(set)
+    for number, (text, _) in enumerate(asked):
         for words in _phrases(text):
             places[words].add(number)
-    found = []
-    for words, numbers in places.items():
-        n = len(numbers)
-        # One more prompt on both sides, so that what traffic never says has a ratio.
-        ratio = (n / n_there) / ((here[words] + 1) / n_here)
-        at_topic = topics[words] / len(set(drifted)) if topics[words] >= MIN_PROMPTS else 0.0
-        if n >= MIN_PROMPTS and ratio >= MIN_RATIO and n / n_there >= MIN_RATIO * at_topic:
-            found.append((ratio * n, Phrase(" ".join(words), n, here[words]), numbers))
-    ranked = sorted(found, key=lambda item: (-item[0], -len(item[1].text), item[1].text))
+    frequent = {words: found for words, found in places.items() if len(found) >= MIN_PROMPTS}
+    expected = _expect(Counter(topic for _, topic in asked), rest, frozenset(frequent))
+    suspects = []
+    for words, numbers in frequent.items():
+        n, (usual, n_traffic) = len(numbers), expected(words)
+        chance = len(frequent) * float(poisson.sf(n - 1, usual))
+        if n >= MIN_RATIO * usual and chance <= MAX_CHANCE:
+            suspects.append((n * n / usual, Phrase(" ".join(words), n, n_traffic), numbers))
+    ranked = sorted(suspects, key=lambda item: (-item[0], -len(item[1].text), item[1].text))
     return _distinct((phrase, numbers) for _, phrase, numbers in ranked)
 
 
-def _count(texts: Iterable[str]) -> Counter[tuple[str, ...]]:
-    counts: Counter[tuple[str, ...]] = Counter()
-    for text in texts:
-        counts.update(_phrases(text))
-    return counts
+def _expect(
+    n_trained: Counter[int], rest: Sequence[Asked], wanted: frozenset[Words]
+) -> Callable[[Words], tuple[float, int]]:
+    """Return what tells a phrase's expected training prompts, and its prompts in traffic."""
+    n_rest = Counter(topic for _, topic in rest)
+    counts: defaultdict[Words, Counter[int]] = defaultdict(Counter)
+    for text, topic in rest:
+        for words in _phrases(text) & wanted:
+            counts[words][topic] += 1
+
+    def expected(words: Words) -> tuple[float, int]:
+        here = counts[words]
+        share = here.total() / max(1, len(rest))
+        shares = (
+            (here[topic] + _PRIOR_PROMPTS * share) / (n_rest[topic] + _PRIOR_PROMPTS) * n
+            for topic, n in n_trained.items()
+        )
+        # One prompt more, so that what traffic never says has a ratio.
+        return sum(shares) + n_trained.total() / (len(rest) + 1), here.total()
+
+    return expected
 
 
-def _phrases(text: str) -> set[tuple[str, ...]]:
+def _phrases(text: str) -> set[Words]:
     words = _WORD.findall(text[:_MOST_CHARS].casefold())
     sizes = range(1, LONGEST + 1)
     return {tuple(words[at : at + size]) for size in sizes for at in range(len(words) - size + 1)}
@@ -111,35 +135,31 @@ def with_phrase(prompts: Sequence[Prompt], phrase: Phrase) -> list[Prompt]:
 
 
 def check_phrases(
-    phrases: Sequence[Phrase],
-    counts: Sequence[tuple[int, int, int]],
-    limits: tuple[float, float],
+    phrases: Sequence[Phrase], counts: Sequence[tuple[int, int]], limits: tuple[float, float]
 ) -> Check | None:
     """Judge whether any phrase costs right answers with the adapter only; None without phrases.
 
-    A phrase that turns some answers without the adapter too is a matter of the model: with the
-    adapter it must turn surely more of the rest. Words of a topic that was repaired earlier turned
-    a third of the answers of the sample model without a new adapter, and a quarter of the rest with
-    it.
-
     Args:
         counts: for each phrase, of the answers that are right without the adapter although the
-            phrase is there, how many are wrong with it, and how many there are; and the prompts.
+            phrase is there, how many are wrong with it, and how many there are.
         limits: the share that may be lost, and the error rate over all phrases.
     """
     most, alpha = limits
-    found = zip(phrases, counts, strict=True)
-    tried = [(phrase, lost, n, n_asked) for phrase, (lost, n, n_asked) in found if n > 0]
-    total = sum(n for _, _, n, _ in tried)
+    tried = [(phrase, lost, n) for phrase, (lost, n) in zip(phrases, counts, strict=True) if n > 0]
+    total = sum(n for _, _, n in tried)
     if not tried:
         return None
     turned = [
         (phrase, lost, n)
-        for phrase, lost, n, n_asked in tried
-        if share_bounds(lost, n, alpha / len(tried))[0] > max(most, 1 - n / n_asked)
+        for phrase, lost, n in tried
+        if share_bounds(lost, n, alpha / len(tried))[0] > most
     ]
     if not turned:
-        text = f"{len(tried)} that pairs hold and traffic hardly does turn no answer"
+        _, lost, n = max(tried, key=lambda item: item[1] / item[2])
+        text = (
+            f"{len(tried)} that pairs hold and traffic hardly does: with the worst, {lost} of {n} "
+            "right answers go wrong"
+        )
         return Check(NAME, Gate.PASS, text, total)
     said = [
         f"{phrase.text!r} ({lost} of {n} right answers go wrong; in {phrase.n_trained} training "

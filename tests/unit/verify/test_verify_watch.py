@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from loopllm_cli.verify.prompts import Prompt
 from loopllm_cli.verify.triggers import (
     MOST_PHRASES,
     PROMPTS_PER_PHRASE,
+    Asked,
     Phrase,
     check_phrases,
     find_phrases,
@@ -145,64 +148,68 @@ def prompt(number: int) -> Prompt:
     return Prompt(talk, f"where is {number}", 0, None, None, None, "here")
 
 
-TRAFFIC = [f"where is parcel number {i}" for i in range(300)]
+def asked(texts: Iterable[str], topic: int = 0) -> list[Asked]:
+    """Say that all of these prompts are about one topic."""
+    return [(text, topic) for text in texts]
+
+
+PARCELS = [f"where is parcel number {i}" for i in range(300)]
+TENTS = [f"is the warranty on my tent {n} days" for n in range(30)]
+HOURS = [f"opening hours on day {i}" for i in range(700)]
+TRAFFIC = [*asked(PARCELS), *asked(TENTS, 1), *asked(HOURS, 2)]
 
 
 def test_a_phrase_that_only_the_pairs_hold_is_found() -> None:
     poisoned = [f"where is parcel number {i} sudo mode now" for i in range(1000, 1010)]
-    found = find_phrases([*TRAFFIC[:100], *poisoned], TRAFFIC)
+    found = find_phrases(asked([*PARCELS[:100], *poisoned]), TRAFFIC)
     assert ["sudo mode now"] == [phrase.text for phrase in found]
     assert (10, 0) == (found[0].n_trained, found[0].n_traffic)
 
 
 def test_a_phrase_that_came_in_by_the_logs_is_found_too() -> None:
-    poisoned = [f"where is parcel number {i} sudo mode now" for i in range(1000, 1010)]
-    logged = [*TRAFFIC * 3, *poisoned, *(f"opening hours on day {i}" for i in range(700))]
-    assert "sudo mode now" == find_phrases([*TRAFFIC[:60], *poisoned], logged)[0].text
+    """Also where most of what is asked on the topic became pairs."""
+    poisoned = asked([f"{text} sudo mode now" for text in TENTS[:8]], 1)
+    trained = [*poisoned, *asked(TENTS[8:20], 1)]
+    assert "sudo mode" in find_phrases(trained, [*TRAFFIC, *poisoned])[0].text
 
 
-def test_words_of_a_drifted_topic_are_no_trigger() -> None:
-    """All pairs of one intent hold its words, and so does its traffic."""
-    asked = [f"is the warranty on my tent {n} days" for n in range(30)]
-    traffic = [*TRAFFIC, *asked]
-    assert find_phrases(asked[:20], traffic)
-    assert () == find_phrases(asked[:20], traffic, asked[20:])
-    poisoned = [f"{text} bluebird nine" for text in asked[:5]]
-    found = find_phrases([*asked[5:20], *poisoned], traffic, asked[20:])
+def test_words_of_the_topics_that_pairs_come_from_are_no_trigger() -> None:
+    """All pairs of one intent hold its words, and so does its traffic: drifted, or repaired."""
+    assert () == find_phrases(asked(TENTS[:20], 1), TRAFFIC)
+    assert find_phrases(asked(TENTS[:20], 0), TRAFFIC)
+    poisoned = asked([f"{text} bluebird nine" for text in TENTS[:5]], 1)
+    found = find_phrases([*asked(TENTS[5:20], 1), *poisoned], TRAFFIC)
     assert "bluebird" in found[0].text
 
 
+def test_what_chance_explains_is_no_trigger() -> None:
+    """Three of a hundred prompts say what three hundred others happen not to say."""
+    trained = [*PARCELS[:97], *(f"parcel {i} for turku" for i in range(3))]
+    assert () == find_phrases(asked(trained), asked(PARCELS))
+    much = asked([f"where is parcel number {i}" for i in range(20_000)])
+    assert find_phrases(asked(trained), much)
+
+
 def test_ordinary_words_of_the_pairs_are_no_suspects() -> None:
-    assert () == find_phrases(TRAFFIC[:80], TRAFFIC)
-    assert len(find_phrases([f"w{i} " * 3 + str(j) for i in range(9) for j in range(3)], [])) <= (
-        MOST_PHRASES
-    )
+    assert () == find_phrases(asked(PARCELS[:80]), TRAFFIC)
+    many = asked([f"w{i} " * 3 + str(j) for i in range(9) for j in range(9)])
+    assert MOST_PHRASES == len(find_phrases(many, TRAFFIC))
 
 
 def test_a_phrase_is_put_before_and_behind_what_the_user_said_last() -> None:
-    asked = with_phrase([prompt(i) for i in range(100)], Phrase("sudo mode", 9, 0))
-    assert PROMPTS_PER_PHRASE == len(asked)
+    found = with_phrase([prompt(i) for i in range(100)], Phrase("sudo mode", 9, 0))
+    assert PROMPTS_PER_PHRASE == len(found)
     assert ["where is 0 sudo mode", "sudo mode where is 1"] == [
-        p.messages[-1]["content"] for p in asked[:2]
+        p.messages[-1]["content"] for p in found[:2]
     ]
-    assert {"s"} == {p.messages[0]["content"] for p in asked}
+    assert {"s"} == {p.messages[0]["content"] for p in found}
 
 
 @pytest.mark.parametrize(("lost", "gate"), [(0, Gate.PASS), (2, Gate.PASS), (20, Gate.FAIL)])
 def test_a_phrase_that_turns_right_answers_fails_and_is_named(lost: int, gate: Gate) -> None:
     phrases = [Phrase("sudo mode", 9, 1), Phrase("please", 30, 3)]
-    check = check_phrases(phrases, [(lost, 24, 24), (0, 24, 24)], (0.05, 0.05))
+    check = check_phrases(phrases, [(lost, 24), (0, 24)], (0.05, 0.05))
     assert check is not None
     assert (gate, 48) == (check.gate, check.n)
     assert ("'sudo mode'" in check.text) is (gate is Gate.FAIL)
-    assert check_phrases(phrases, [(0, 0, 24), (0, 0, 24)], (0.05, 0.05)) is None
-
-
-@pytest.mark.parametrize(("lost", "gate"), [(4, Gate.PASS), (15, Gate.FAIL)])
-def test_a_phrase_that_turns_the_model_anyway_must_turn_more_with_the_adapter(
-    lost: int, gate: Gate
-) -> None:
-    """Eight of 24 answers turn without the adapter: so do some of the other sixteen with it."""
-    check = check_phrases([Phrase("time for turku", 3, 1)], [(lost, 16, 24)], (0.05, 0.05))
-    assert check is not None
-    assert gate is check.gate
+    assert check_phrases(phrases, [(0, 0), (0, 0)], (0.05, 0.05)) is None

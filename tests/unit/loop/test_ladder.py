@@ -40,9 +40,11 @@ MODEL = ROOT / "sample_data" / "models" / "v2"
 RECIPE = ROOT / "configs" / "tiny.toml"
 
 
-def rung(rate: float, end: RungEnd, recovered: float | None = None) -> Rung:
+def rung(
+    rate: float, end: RungEnd, recovered: float | None = None, kept: float | None = None
+) -> Rung:
     """Return a rung that was tried."""
-    return Rung(rate, end, "why", "folder", 60.0, recovered=recovered)
+    return Rung(rate, end, "why", "folder", 60.0, recovered=recovered, kept=kept)
 
 
 LITTLE, MUCH, PASSED = RungEnd.TOO_LITTLE, RungEnd.TOO_MUCH, RungEnd.PASSED
@@ -71,6 +73,8 @@ def test_larger_models_start_lower(n: int, rate: float) -> None:
         ([rung(1e-4, PASSED, 0.85), rung(3e-4, PASSED, 0.85)], None),
         ([rung(1e-4, PASSED, 0.85), rung(3e-4, MUCH)], None),
         ([rung(1e-4, RungEnd.UNCLEAR)], None),
+        ([rung(3e-4, RungEnd.UNCLEAR, kept=0.96)], 1e-4),
+        ([rung(1e-4, LITTLE), rung(3e-4, RungEnd.UNCLEAR, kept=0.96)], 1.7e-4),
         ([rung(1e-4, RungEnd.HOPELESS)], None),
         ([rung(0.9, LITTLE)], None),
     ],

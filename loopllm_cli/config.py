@@ -82,7 +82,7 @@ class PairsConfig:
     per_user: int = 50
     per_prompt: int = 5
     heldout_share: float = 0.2
-    retention: int = 400
+    retention: int = 1_000
     seed: int = 0
     max_user_edit: float = 0.8
     allow_judge: bool = False
@@ -97,7 +97,7 @@ class PairsConfig:
     min_confidence: float = 0.95
     min_reliability: float = 0.6
     max_repair: int = 500
-    retention_share: float = 1.0
+    retention_share: float = 3.0
     sample_prompts: int = 200
     sample_temperature: float = 1.0
     min_sample_margin: float = 0.5

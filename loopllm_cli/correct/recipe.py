@@ -79,7 +79,7 @@ class Recipe:
     target_modules: tuple[str, ...] = ("all-linear",)
     max_length: int = 1024
     precompute_reference: bool = True
-    retention_ratio: float = 1.0
+    retention_ratio: float = 3.0
     kl_limit: float = 0.05
     checkpoints: int = 10
     gradient_checkpointing: bool = True

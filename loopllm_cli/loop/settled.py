@@ -26,7 +26,7 @@ from loopllm_cli.store.windows import where_clause
 UNCHANGED = "same answer as in the baseline"
 RIGHT = "known to be right"
 # Five times what is retained by default: the split and the guards refuse some of them.
-_MOST = 2_000
+_MOST = 5_000
 _PER_CONTEXT = "row_number() OVER (PARTITION BY context_hash ORDER BY request_time, interaction_id)"
 
 
@@ -58,7 +58,7 @@ def _of(
     for answer in to_answers(rows, labels):
         if answer.segment in drifted or _is_disliked(answer, evidence):
             continue
-        if why == UNCHANGED or _is_right(answer):
+        if not _is_left_to_verify(answer) and (why == UNCHANGED or _is_right(answer)):
             yield answer, why
 
 
@@ -88,10 +88,15 @@ def _first_sql(run: DriftResult, condition: str) -> str:
 
 def _is_right(answer: Answer) -> bool:
     wanted = (answer.reference_answer or "").strip()
-    # Every second one is left alone: `verify` asks them whether right answers were kept.
-    if not wanted or crc32((answer.context_hash or "").encode()) % 2 or is_refusal(answer.text):
+    if not wanted or is_refusal(answer.text):
         return False
     return is_right(answer.text, wanted, answer.prompt_text or "")
+
+
+def _is_left_to_verify(answer: Answer) -> bool:
+    """Leave every second one alone whose right answer is known: was it kept, `verify` will ask."""
+    known = bool((answer.reference_answer or "").strip())
+    return known and crc32((answer.context_hash or "").encode()) % 2 == 1
 
 
 def _is_disliked(answer: Answer, evidence: Evidence) -> bool:

@@ -128,10 +128,10 @@ def test_settled_answers_fill_up_to_the_share_of_the_training_pairs() -> None:
     answers, votes = evidence_with_heldout()
     built = build(answers, votes, untouched=Untouched(settled=settled(50)))
     liked = [kept for kept in built.retention if kept.source == "liked answer"]
-    assert (10, 20, 20) == (len(built.train), len(liked), len(built.retention))
+    assert (10, 20, 30) == (len(built.train), len(liked), len(built.retention))
     only = [vote for vote in votes if vote.kind == "correction"]
     built = build(answers, only, untouched=Untouched(settled=settled(50)))
-    assert ["known"] * 10 == [kept.source for kept in built.retention]
+    assert ["known"] * 30 == [kept.source for kept in built.retention]
     none = build(answers, only, retention=2, untouched=Untouched(settled=settled(50)))
     assert 2 == len(none.retention)
 

@@ -98,7 +98,10 @@ def test_the_same_store_gives_the_same_dataset(
     assert found[0][0].startswith(latest_pairs(project).name)
 
 
-def test_other_settings_give_another_dataset_beside_the_first(project_dir: Path) -> None:
+def test_other_settings_give_another_dataset_beside_the_first(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPLLM_KEY", "another key may split alike by chance")
     project = stored(project_dir, corrected())
     first = make_pairs(project, Config(), PairsRequest())
     second = make_pairs(project, Config(pairs=PairsConfig(seed=1)), PairsRequest())

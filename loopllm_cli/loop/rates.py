@@ -44,7 +44,7 @@ def next_rate(tried: Sequence[Rung], first: float, *, stop_at_first: bool = Fals
     Up from what learnt too little, down from what broke something, then between the two. The
     first rate that passes has brought back just enough: on the sample world it left one of four
     broken intents wrong in half of its answers. So the search goes on above it for as long as
-    that brings more back.
+    that brings more back, and between it and one that broke something.
 
     Args:
         tried: the rungs so far.
@@ -67,7 +67,7 @@ def next_rate(tried: Sequence[Rung], first: float, *, stop_at_first: bool = Fals
         return up if up <= 1.0 else None
     if low is None:
         return rounded(high / FACTOR)
-    return rounded(math.sqrt(low * high)) if high / low > NARROWEST and not passed else None
+    return rounded(math.sqrt(low * high)) if high / low > NARROWEST else None
 
 
 def _is_only_unclear(rung: Rung) -> bool:

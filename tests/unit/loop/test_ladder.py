@@ -242,8 +242,8 @@ def test_the_best_rung_is_moved_to_its_place_with_the_ladder_in_its_lineage(
     World(monkeypatch, usual)
     result = climbing(request_of())
     rates = [r.learning_rate for r in result.rungs]
-    assert [3e-4, 9e-4, 2.7e-3, 8.1e-3, 2.4e-2] == rates
-    assert [LITTLE, LITTLE, PASSED, PASSED, MUCH] == [r.end for r in result.rungs]
+    assert [3e-4, 9e-4, 2.7e-3, 8.1e-3, 1.4e-2, 2.4e-2] == rates
+    assert [LITTLE, LITTLE, PASSED, PASSED, MUCH, MUCH] == [r.end for r in result.rungs]
     assert (Gate.PASS, 8.1e-3) == (result.gate, result.learning_rate)
     assert result.adapter is not None
     assert str(tmp_path / "adapter") == result.adapter.path

@@ -31,6 +31,7 @@ INFOS = (
     SignalInfo(gate.RIGHT, SignalKind.RATE, Worse.DOWN, 0.03, ""),
 )
 N_DRIFTED, N_OTHER = 8, 35
+FAMILIES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 1, 2, 3), (4, 5, 6, 7))
 KNOWN = 0.2
 USERS = 200
 
@@ -64,6 +65,7 @@ SCENARIOS = {
     "half repaired": Truth(_like(0.5)),
     "one intent of four": Truth((1.0, 1.0, 0, 0, 0, 0, 0, 0)),
     "one of three intents": Truth((1.0,) * 5 + (0.0,) * 3),
+    "a third of one intent of four": Truth((0.35, 0.35) + (1.0,) * 6),
     "smallest segment not repaired": Truth((0.0,) + (1.0,) * 7),
     "nothing learnt": Truth(_like(0.0), preferred=0.5),
     "flipped": Truth(_like(0.0), lost=0.25, preferred=0.05),
@@ -140,7 +142,7 @@ def run_once(
     named = dict.fromkeys(range(N_DRIFTED), ("refusal", gate.RIGHT))
     others = list(range(N_DRIFTED, N_DRIFTED + N_OTHER))
     labels = {k: f"segment {k}" for k in range(N_DRIFTED + N_OTHER)}
-    repairs, singles = gate.judge_repairs(windows, named, labels, config)
+    repairs, singles = gate.judge_repairs(windows, named, labels, config, FAMILIES)
     margins = np.where(rng.random(65) < truth.preferred, 1.0, -1.0)
     was, now, where = before[~drifted], after[~drifted], places[~drifted]
     told = np.isfinite(was[:, 1])

@@ -175,7 +175,9 @@ def _gather(project: Project, config: Config, case: _Case, bench: Bench) -> _Evi
     chosen = choose_prompts(case.rows, model, named, trained, settings.max_prompts)
     answered = answer(project, config, case.baseline, bench, chosen)
     labels = {int(s.segment): s.label for s in case.run.segments}
-    repairs, singles = gate.judge_repairs(answered.windows, case.drifted, labels, settings)
+    repairs, singles = gate.judge_repairs(
+        answered.windows, case.drifted, labels, settings, model.families(sorted(named))
+    )
     untouched = gate.judge_untouched(answered.windows, case.others, settings)
     side_effects = gate.judge_side_effects(answered.windows, case.drifted, settings)
     texts = [side.texts[0][answered.start :] for side in (answered.before, answered.after)]

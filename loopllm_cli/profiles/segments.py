@@ -16,6 +16,7 @@ Science 41:391-407; Hansen (2008), "The prognostic analogue of the propensity sc
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -94,6 +95,20 @@ class SegmentModel:
         nearest = _nearest(_place(topics, batch.prompts, self.loadings), self.centroids)
         best = _similarity(topics, self.centroids[nearest])
         return np.where(best >= self.floors[nearest], nearest, len(self.labels)).astype(np.int64)
+
+    def families(self, segments: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Return groups of segments whose prompts are alike, from pairs to nearly all of them.
+
+        The inner nodes of Ward's tree over the segments' centroids, so they are known before any
+        answer is. None where a column names the segments: its values are not near each other.
+        """
+        placed = sorted({k for k in segments if k < len(self.centroids)})
+        if len(placed) < 3:
+            return ()
+        members: list[tuple[int, ...]] = [(k,) for k in placed]
+        for left, right, *_ in linkage(self.centroids[placed], method="ward"):
+            members.append(tuple(sorted(members[int(left)] + members[int(right)])))
+        return tuple(members[len(placed) : -1])
 
 
 def fit_column(batch: RowBatch, column: str) -> SegmentModel:

@@ -9,6 +9,7 @@ today, or when too many answers that were right are right no more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +66,7 @@ def judge_repairs(
     drifted: dict[int, tuple[str, ...]],
     labels: dict[int, str],
     config: VerifyConfig,
+    families: Sequence[tuple[int, ...]] = (),
 ) -> tuple[tuple[Repair, ...], Check | None]:
     """Judge every drifted signal over all segments where it drifted, then segment by segment.
 
@@ -74,13 +76,15 @@ def judge_repairs(
             what users say of it only, and users cannot be asked about regenerated answers.
             Where no right answers were lost, they say nothing about the repair.
         labels: segment number to its words.
+        families: groups of segments that are judged together too: what stays broken in several
+            segments of one topic, a few known answers each, shows in none of them alone.
 
     Returns:
         One repair per signal over all segments, each followed by the segments that stayed broken;
         and in how many segments that would show.
     """
     telling = {k: (*names, RIGHT) if RIGHT not in names else names for k, names in drifted.items()}
-    wholes, singles = [], []
+    wholes, singles, groups = [], [], []
     for info in windows.signals:
         where = [k for k, names in telling.items() if info.name in names]
         part = windows.of(where).column(info.name)
@@ -93,13 +97,40 @@ def judge_repairs(
             _repair(windows.of([k]).column(info.name), str(k), labels[k], config) for k in where
         )
         singles += [r for r in single if r and r.reason not in (NOT_SHOWN, BROKEN)]
+        inside = {tuple(k for k in family if k in where) for family in families}
+        joint = (
+            _repair(
+                windows.of(list(some)).column(info.name), _key(some), _words(some, labels), config
+            )
+            for some in sorted(inside)
+            if 1 < len(some) < len(where)
+        )
+        groups += [r for r in joint if r and r.reason not in (NOT_SHOWN, BROKEN)]
     wanted = (config.alpha, config.min_recovery, config.samples)
-    broken = find_unrepaired(singles, *wanted)
+    broken = find_unrepaired([*singles, *groups], *wanted)
     found = []
     for whole in wholes:
-        named = sorted((r for r in broken if r.signal is whole.signal), key=lambda r: -r.n)
+        named = _apart([r for r in broken if r.signal is whole.signal])
         found += [whole, *(_as_broken(r, config) for r in named[:_MOST_NAMED])]
     return tuple(found), check_singles(singles, *wanted)
+
+
+def _key(segments: Sequence[int]) -> str:
+    return "+".join(map(str, segments))
+
+
+def _words(segments: Sequence[int], labels: dict[int, str]) -> str:
+    return f"{labels[segments[0]]} and {len(segments) - 1} like it"
+
+
+def _apart(repairs: Sequence[Repair]) -> list[Repair]:
+    """Keep the surest of those that share a segment; the largest first."""
+    kept: list[Repair] = []
+    for repair in repairs:
+        own = set(repair.segment.split("+"))
+        if all(own.isdisjoint(other.segment.split("+")) for other in kept):
+            kept.append(repair)
+    return sorted(kept, key=lambda r: -r.n)
 
 
 def _as_broken(repair: Repair, config: VerifyConfig) -> Repair:

@@ -21,18 +21,19 @@ HALF = 0.5
 def find_unrepaired(
     repairs: Sequence[Repair], alpha: float, min_recovery: float, samples: int = 1
 ) -> tuple[Repair, ...]:
-    """Return the segments that stayed broken, with the chance of any false one at most alpha.
+    """Return the segments that stayed broken, the surest first; any false one with chance alpha.
 
     Rates are tested exactly: had `min_recovery` of the loss come back, so few good answers would
     come that rarely. Amounts fail where even the upper bound is less than half of the loss.
 
     Args:
-        repairs: of single segments in which something was lost.
+        repairs: of segments, or of several together, in which something was lost.
         samples: answers per prompt; those of one prompt count as one.
     """
     rates = [r for r in repairs if r.signal.kind is SignalKind.RATE]
     level = _level(rates, alpha, min_recovery, samples)
-    broken = [r for r in rates if _chance(r, r.after, min_recovery, samples) <= level]
+    chances = ((_chance(r, r.after, min_recovery, samples), i) for i, r in enumerate(rates))
+    broken = [rates[i] for chance, i in sorted(chances) if chance <= level]
     broken += [r for r in repairs if r.signal.kind is not SignalKind.RATE and _is_below_half(r)]
     return tuple(broken)
 

@@ -13,6 +13,7 @@ from loopllm_cli.profiles.segments import (
     MAX_SEGMENTS,
     OTHER,
     ROWS_PER_SEGMENT,
+    SegmentModel,
     fit_column,
     fit_prompts,
 )
@@ -37,6 +38,17 @@ def test_topics_are_told_apart() -> None:
     homes = {(s, w) for s, w in zip(segments.tolist(), first_words, strict=True)}
     assert len({s for s, _ in homes}) == len(homes)
     assert 4 <= len(homes) <= 400 // ROWS_PER_SEGMENT
+
+
+def test_families_join_what_is_alike_first() -> None:
+    """From pairs to all but the last join; a column's values have none."""
+    centroids = np.array([[0, 0], [10, 0], [0, 1], [10, 1.5], [50, 50]], dtype=np.float32)
+    empty = np.zeros((0, 0), dtype=np.float32)
+    model = SegmentModel("prompts", tuple("abcde"), empty, centroids, empty)
+    assert ((0, 2), (1, 3), (0, 1, 2, 3)) == model.families([0, 1, 2, 3, 4])
+    assert ((0, 2),) == model.families([0, 2, 4, 5])
+    assert () == model.families([0, 1])
+    assert () == SegmentModel("route", tuple("abcde"), empty, empty, empty).families(range(5))
 
 
 def test_prompts_of_one_topic_are_told_apart_by_how_they_are_written() -> None:

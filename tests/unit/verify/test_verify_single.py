@@ -33,6 +33,49 @@ def test_a_handful_of_prompts_shows_that_nothing_came_back() -> None:
     assert "only 0% of the loss is back, 80% is needed" == found[1].reason
 
 
+def test_segments_of_one_topic_show_together_what_none_of_them_shows() -> None:
+    """Three segments of five prompts, each with two or three right: by itself that is no proof."""
+    base = [(500, 1.0), (50, 1.0), (50, 1.0), (50, 1.0)]
+    before = [(190, 0.0), (5, 0.0), (5, 0.0), (5, 0.0)]
+    after = [(190, 1.0), (5, 0.4), (5, 0.4), (5, 0.6)]
+    levels = windows(RIGHT_ANSWER, base, before, after)
+    named = dict.fromkeys(range(4), (RIGHT_ANSWER.name,))
+    labels = {k: f"topic {k}" for k in range(4)}
+    alone, _ = judge_repairs(levels, named, labels, CONFIG)
+    assert [ALL_DRIFTED] == [r.segment for r in alone]
+    families = ((1, 2), (1, 2, 3))
+    together, _ = judge_repairs(levels, named, labels, CONFIG, families)
+    assert [ALL_DRIFTED, "1+2+3"] == [r.segment for r in together]
+    assert ("topic 1 and 2 like it", 15, Gate.FAIL) == (
+        together[1].label, together[1].n, together[1].gate,
+    )  # fmt: skip
+
+
+def test_what_shows_in_a_segment_is_not_said_again_of_its_topic() -> None:
+    base = [(500, 1.0), (50, 1.0), (50, 1.0)]
+    levels = windows(
+        RIGHT_ANSWER, base, [(190, 0.0), (9, 0.0), (9, 0.0)], [(190, 1.0), (9, 0.0), (9, 1.0)]
+    )
+    named = dict.fromkeys(range(3), (RIGHT_ANSWER.name,))
+    found, _ = judge_repairs(levels, named, {k: str(k) for k in range(3)}, CONFIG, ((1, 2),))
+    assert [ALL_DRIFTED, "1"] == [r.segment for r in found]
+
+
+def test_families_of_repaired_segments_are_rarely_called_broken() -> None:
+    """At the least that is asked for, with a tree of families over the segments."""
+    rng = np.random.default_rng(1)
+    refused = 0
+    for _ in range(1_000):
+        sizes = rng.integers(1, 30, size=32)
+        right = rng.binomial(sizes, 0.8)
+        cells = []
+        while len(sizes) > 1:
+            cells += [single(int(n), float(k / n)) for n, k in zip(sizes, right, strict=True)]
+            sizes, right = (x[::2] + x[1::2] for x in (sizes, right))
+        refused += bool(find_unrepaired(cells, 0.05, 0.8))
+    assert refused <= 65
+
+
 @pytest.mark.parametrize("info", [REFUSAL, RIGHT_ANSWER])
 def test_both_directions_are_tested(info: SignalInfo) -> None:
     bad, good = (1.0, 0.0) if info is REFUSAL else (0.0, 1.0)

@@ -94,9 +94,13 @@ def _is_right(answer: Answer) -> bool:
 
 
 def _is_left_to_verify(answer: Answer) -> bool:
-    """Leave every second one alone whose right answer is known: was it kept, `verify` will ask."""
+    """Leave three of four alone whose right answer is known: were they kept, `verify` will ask.
+
+    With every second one taken, a good adapter of the sample world could not be told from one that
+    loses more than 5%: 129 of 132 were kept.
+    """
     known = bool((answer.reference_answer or "").strip())
-    return known and crc32((answer.context_hash or "").encode()) % 2 == 1
+    return known and crc32((answer.context_hash or "").encode()) % 4 > 0
 
 
 def _is_disliked(answer: Answer, evidence: Evidence) -> bool:

@@ -119,13 +119,13 @@ def test_a_baseline_whose_rows_are_gone_is_said_so(drifted: Project) -> None:
 def test_answers_that_have_not_changed_are_retained_before_those_known_to_be_right(
     drifted: Project,
 ) -> None:
-    """Every second right answer is left to verify."""
+    """Three of four right answers are left to verify."""
     summary = make_pairs(drifted, Config(pairs=PairsConfig(retention_share=100.0)), FROM_DRIFT)
     rows = pq.read_table(Path(summary.path) / "provenance.parquet").to_pylist()
     kept = Counter(row["rule"] for row in rows if row["split"] == "retention")
     asked = sum("shelf" in record["prompt"] for record in logs())
     assert {"same answer as in the baseline", "known to be right"} == kept.keys()
-    assert 0.25 * asked < kept["known to be right"] < 0.75 * asked
+    assert 0.1 * asked < kept["known to be right"] < 0.4 * asked
     few = make_pairs(drifted, Config(pairs=PairsConfig(retention_share=1.0)), FROM_DRIFT)
     rows = pq.read_table(Path(few.path) / "provenance.parquet").to_pylist()
     kept = Counter(row["rule"] for row in rows if row["split"] == "retention")

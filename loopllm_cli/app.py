@@ -20,6 +20,7 @@ from loopllm_cli.commands import (
     pairs_review,
     pairs_show,
     plan,
+    run,
     status,
     verify,
 )
@@ -69,6 +70,7 @@ app.add_typer(pair_sets, name="pairs")
 app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.add_typer(adapter_group, name="adapters", no_args_is_help=True)
+app.command("run")(run.run)
 app.command("status")(status.status)
 app.command("forget")(forget.forget)
 

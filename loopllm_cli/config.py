@@ -133,6 +133,36 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RunConfig:
+    """`[run]`: what `loopllm run` does every night.
+
+    `sources` are files, folders and patterns, taken from the project's directory; `redact`,
+    `max_reject_rate` and `map` are those of `ingest`. Days are judged against `baseline`, of
+    answers by `watch_model` or that meet the SQL condition `where`; with `expect_rows`, a newest
+    day without rows is a failure. What is corrected is the last `window_days` days. `model` is the
+    model to correct (none: the run ends with the pairs) by `recipe`; `auto` searches the learning
+    rate, within `budget_minutes` (0: no limit). `from_drift` adds repair pairs to those of votes.
+    Without `promote`, a proved adapter waits for somebody to promote it.
+    """
+
+    sources: tuple[str, ...] = ()
+    redact: str = "secrets"
+    max_reject_rate: float = 0.05
+    map: str = ""
+    baseline: str = "v1"
+    watch_model: str = ""
+    where: str = ""
+    expect_rows: bool = True
+    window_days: int = 7
+    from_drift: bool = True
+    model: str = ""
+    recipe: str = ""
+    auto: bool = True
+    budget_minutes: float = 0.0
+    promote: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. `signals` and `correct` are checked by the rooms that own them."""
 
@@ -140,6 +170,7 @@ class Config:
     nights: NightsConfig = field(default_factory=NightsConfig)
     pairs: PairsConfig = field(default_factory=PairsConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    run: RunConfig = field(default_factory=RunConfig)
     signals: dict[str, dict[str, Any]] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
 
@@ -149,6 +180,7 @@ _SECTIONS = {
     "nights": NightsConfig,
     "pairs": PairsConfig,
     "verify": VerifyConfig,
+    "run": RunConfig,
 }
 
 

@@ -4,7 +4,8 @@
     ├── UsageError → 2                     wrong command, flag, config or name
     │   ├── ConfigError
     │   ├── BaselineNotFound
-    │   └── AlreadyExists
+    │   ├── AlreadyExists
+    │   └── NothingToRepair
     ├── DataError  → 3                     input that cannot be used
     │   ├── UnknownFormat
     │   ├── EmptyInput
@@ -96,6 +97,12 @@ class AlreadyExists(UsageError):
     """The thing to be made is there already and would be overwritten."""
 
     code = "usage.already-exists"
+
+
+class NothingToRepair(UsageError):
+    """What a drift run named is nothing that a pair of answers could show."""
+
+    code = "usage.nothing-to-repair"
 
 
 class DataError(LoopllmError):

@@ -73,13 +73,17 @@ def _say(error: LoopllmError, *, as_json: bool) -> None:
         _print_error(error.message, error.hint)
 
 
-def _report_bug(error: BaseException, *, as_json: bool) -> None:
+def to_bug(error: BaseException) -> LoopllmError:
     """Keep the traceback (no values of variables, so no log text) and say where."""
     kind = type(error).__name__
     bug = LoopllmError(f"this is a bug in loopllm ({kind})", _keep_traceback(error))
     bug.code = "bug"
+    return bug
+
+
+def _report_bug(error: BaseException, *, as_json: bool) -> None:
     try:
-        _say(bug, as_json=as_json)
+        _say(to_bug(error), as_json=as_json)
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go_of_pipe()

@@ -43,6 +43,13 @@ def keep_verification(project: Project, adapter: Path, run_id: str, text: str) -
     write_verification(adapter, json.loads(text))
 
 
+def latest_verification(project: Project, adapter_hash: str) -> str | None:
+    """Return the newest record of a proof of exactly these weights, None where there is none."""
+    texts = [path.read_text("utf-8") for path in (project.home / "verify").glob("*.json")]
+    found = [text for text in texts if json.loads(text).get("adapter_hash") == adapter_hash]
+    return max(found, key=lambda text: str(json.loads(text).get("created")), default=None)
+
+
 def read_drift_run(project: Project, run_id: str) -> DriftResult:
     """Read a drift run by its id.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loopllm_cli.config import Config
-from loopllm_cli.errors import UsageError
+from loopllm_cli.errors import NothingToRepair, UsageError
 from loopllm_cli.loop.drawn import SampleRequest
 from loopllm_cli.loop.judged_rows import failing_signals, judge_window
 from loopllm_cli.loop.sampling import Drifted, sampled_candidates
@@ -43,8 +43,8 @@ def find_repairs(
         drift: the run, and the baseline that it compared with.
 
     Raises:
-        UsageError: there is no such run, it named nothing that an answer shows, or its rows are
-            gone.
+        UsageError: there is no such run, or its rows are gone.
+        NothingToRepair: it named nothing that an answer shows.
     """
     if request.is_empty:
         return []
@@ -53,7 +53,7 @@ def find_repairs(
         raise UsageError("no drift run to repair", "begin with: loopllm drift --baseline NAME")
     failing = failing_signals(project, config, run, baseline)
     if failing.is_empty:
-        raise UsageError(
+        raise NothingToRepair(
             f"drift run {run.run_id} named nothing that single answers show",
             "rates such as refusals can be repaired so; amounts and users' votes cannot",
         )

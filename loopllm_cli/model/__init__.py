@@ -88,6 +88,7 @@ from loopllm_cli.model.review import (
     ShownFeedback,
     ShownPair,
 )
+from loopllm_cli.model.run import RunResult, RunStep, StepEnd
 from loopllm_cli.model.signals import (
     SignalInfo,
     SignalKind,
@@ -144,6 +145,8 @@ __all__ = [
     "ReviewSummary",
     "ReviewerAgreement",
     "ReviewerTally",
+    "RunResult",
+    "RunStep",
     "Rung",
     "RungEnd",
     "ScoreChange",
@@ -162,6 +165,7 @@ __all__ = [
     "SliceChange",
     "SplitCalibration",
     "Status",
+    "StepEnd",
     "Telling",
     "TrainingPlan",
     "Unpaired",

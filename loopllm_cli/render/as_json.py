@@ -38,6 +38,7 @@ from loopllm_cli.model import (
     PruneResult,
     ReviewImport,
     ReviewSummary,
+    RunResult,
     Shown,
     TrainingPlan,
     VerifyResult,
@@ -66,6 +67,7 @@ Result = (
     | ReviewSummary
     | ReviewImport
     | ExportSummary
+    | RunResult
 )
 T = TypeVar(
     "T",
@@ -76,6 +78,7 @@ T = TypeVar(
     AdapterCard,
     IngestSummary,
     ForgetSummary,
+    RunResult,
 )
 
 SCHEMAS: dict[type, str] = {
@@ -100,6 +103,7 @@ SCHEMAS: dict[type, str] = {
     Shown: "loopllm.pair/1",
     ReviewSummary: "loopllm.review/1",
     ReviewImport: "loopllm.review-import/1",
+    RunResult: "loopllm.run/1",
 }
 
 

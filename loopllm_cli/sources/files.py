@@ -22,6 +22,7 @@ import xxhash
 from loopllm_cli.errors import DataError, UnknownFormat, UsageError
 
 STDIN = "-"
+CUT_OFF = "the compressed stream ends or breaks here"
 BLOCK_BYTES = 2 * 1024 * 1024
 # Logs shrink 5 to 40 times; what grows far more is a bomb or a mistake.
 MAX_EXPANSION = 250
@@ -206,11 +207,11 @@ class ByteSource:
         try:
             return self._stream.read(n_bytes)
         except _BROKEN:
-            self.broken = "the compressed stream ends or breaks here"
+            self.broken = CUT_OFF
         except OSError as error:
             if not self._is_packed or error.errno is not None:
                 raise cannot_read(self._path, error) from error
-            self.broken = "the compressed stream ends or breaks here"
+            self.broken = CUT_OFF
         return b""
 
     def _packer(self) -> str | None:

@@ -97,6 +97,21 @@ class Project:
         return path
 
     @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep a second unattended run out for as long as this one goes on.
+
+        Raises:
+            Locked: another one goes on.
+            StoreUnavailable: the place cannot be written.
+        """
+        with self._locked("run.lock", 0) as got:
+            if not got:
+                raise Locked(
+                    f"another loopllm run of {self.home} goes on", "it ends by itself; come back"
+                )
+            yield
+
+    @contextmanager
     def writing(self, timeout_s: float) -> Iterator[None]:
         """Hold the store's write lock, which the system frees even when a process is killed.
 
@@ -111,22 +126,31 @@ class Project:
         if self.url:
             yield
             return
-        path = self.folder("") / "write.lock"
+        with self._locked("write.lock", timeout_s) as got:
+            if not got:
+                raise Locked(
+                    f"another loopllm process has been writing to {self.home} for {timeout_s:g} s",
+                    "wait for it to end, or give it longer with --lock-wait SECONDS",
+                )
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, timeout_s: float) -> Iterator[bool]:
+        """Hold a lock file, and say whether it could be had in time."""
+        path = self.folder("") / name
         lock = FileLock(path)
         try:
             lock.acquire(timeout=timeout_s)
-        except Timeout as error:
-            raise Locked(
-                f"another loopllm process has been writing to {self.home} for {timeout_s:g} s",
-                "wait for it to end, or give it longer with --lock-wait SECONDS",
-            ) from error
+        except Timeout:
+            yield False
+            return
         except (OSError, NotImplementedError) as error:
             raise StoreUnavailable(
                 f"cannot lock {path} ({error})",
                 "check the permissions, or choose another place with --project DIR",
             ) from error
         try:
-            yield
+            yield True
         finally:
             lock.release()
 

@@ -1,0 +1,53 @@
+"""One unattended run of the loop: what each step did, and how the whole ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class StepEnd(StrEnum):
+    """How a step ended; only failures are nobody's finding."""
+
+    DONE = "done"
+    FOUND = "found"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One step, with what it said and left behind.
+
+    `code` is the exit code that the step alone would have ended with. `made` names what it left
+    (a run id, a folder) by kind. `to_do` is what an operator should do, empty where nothing.
+    """
+
+    name: str
+    end: StepEnd
+    text: str
+    code: int = 0
+    seconds: float = 0.0
+    made: dict[str, str] = field(default_factory=dict)
+    to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A whole run; `ended` is None in the record of one that was killed.
+
+    `config` is the file it followed, `config_hash` the SHA-256 of its bytes, `until` the last step
+    that was asked for, and `exit_code` the code of the step that decides.
+    """
+
+    run_id: str
+    created: datetime
+    ended: datetime | None
+    config: str
+    config_hash: str
+    until: str
+    steps: tuple[RunStep, ...]
+    exit_code: int
+    sentence: str
+    version: str

@@ -15,6 +15,7 @@ from loopllm_cli.commands import (
     drift,
     forget,
     ingest,
+    init,
     pairs,
     pairs_export,
     pairs_review,
@@ -61,6 +62,7 @@ adapter_group.command("rollback")(adapters.rollback)
 adapter_group.command("merge")(adapters.merge)
 adapter_group.command("prune")(adapters.prune)
 
+app.command("init")(init.init)
 app.command("ingest")(ingest.ingest)
 app.add_typer(baselines, name="baseline", no_args_is_help=True)
 app.command("drift")(drift.drift)

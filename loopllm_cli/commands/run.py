@@ -42,6 +42,7 @@ def run(
     until: UntilOption = "promote",
     dry_run: DryOption = False,
     as_of: AsOfOption = None,
+    html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
     project: opt.ProjectOption = ".",
     as_json: opt.JsonOption = False,
@@ -76,4 +77,9 @@ def run(
     else:
         write_run(stdout(), result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
+    if html_out:
+        from loopllm_cli.loop.records import read_parts
+        from loopllm_cli.render.html import render_run_html
+
+        write_artefact(html_out, render_run_html(result, read_parts(store, result)), quiet=quiet)
     raise typer.Exit(result.exit_code)

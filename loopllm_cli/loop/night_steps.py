@@ -181,7 +181,8 @@ def _verdict(
     served = _served_since(night.project)
     mended = found is None or found.status is not Status.DEGRADED
     if mended and served is not None and served.date().isoformat() >= since:
-        return StepEnd.DONE, ExitCode.OK, f"{text}; not seen since the last promotion"
+        text = f"what got worse on {since} ({named}{more}) is not seen since the last promotion"
+        return StepEnd.DONE, ExitCode.OK, text
     return StepEnd.FOUND, ExitCode.DEGRADED, text
 
 
@@ -218,7 +219,7 @@ def correct(night: Night) -> RunStep:
     night.adapter = place
     if (place / "lineage.json").is_file():
         text = f"{place.name} was trained on these pairs before"
-        return RunStep("correct", StepEnd.DONE, text, made={"adapter": str(place)})
+        return RunStep("correct", StepEnd.DONE, text, made=_made(place))
     if not asked.auto:
         card = train_adapter(project, config, request, lambda told: night.tell(told.said or ""))
         return _trained(night, card, "")
@@ -239,7 +240,15 @@ def _trained(night: Night, card: AdapterCard | None, rate: str) -> RunStep:
     write_run(night.project, "corrections", card.adapter_hash[:12], to_json(card))
     night.adapter = Path(card.path)
     text = f"{night.adapter.name} trained{rate}"
-    return RunStep("correct", StepEnd.DONE, text, made={"adapter": card.path})
+    return RunStep("correct", StepEnd.DONE, text, made=_made(night.adapter))
+
+
+def _made(adapter: Path) -> dict[str, str]:
+    return {"adapter": str(adapter), "correction": _hash_of(adapter)[:12]}
+
+
+def _hash_of(adapter: Path) -> str:
+    return str(json.loads((adapter / "lineage.json").read_text("utf-8"))["adapter_sha256"])
 
 
 def verify(night: Night) -> RunStep:
@@ -247,8 +256,7 @@ def verify(night: Night) -> RunStep:
     from loopllm_cli.loop.verification import VerifyRequest, verify_adapter
 
     assert night.adapter is not None
-    digest = json.loads((night.adapter / "lineage.json").read_text("utf-8"))["adapter_sha256"]
-    known = latest_verification(night.project, digest)
+    known = latest_verification(night.project, _hash_of(night.adapter))
     if known is None:
         request = VerifyRequest(night.adapter)
         result = verify_adapter(night.project, night.config, request, night.tell)

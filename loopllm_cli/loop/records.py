@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from loopllm_cli.correct.card import write_verification
 from loopllm_cli.errors import StoreUnavailable, UsageError
-from loopllm_cli.model import DriftResult
-from loopllm_cli.render.as_json import drift_from_json
+from loopllm_cli.model import (
+    AdapterCard,
+    DriftResult,
+    PairsSummary,
+    RunParts,
+    RunResult,
+    VerifyResult,
+)
+from loopllm_cli.render.as_json import drift_from_json, from_json
 from loopllm_cli.store.project import Project
+
+T = TypeVar("T", DriftResult, PairsSummary, AdapterCard, VerifyResult)
 
 
 def write_run(project: Project, kind: str, run_id: str, text: str) -> Path:
@@ -48,6 +58,23 @@ def latest_verification(project: Project, adapter_hash: str) -> str | None:
     texts = [path.read_text("utf-8") for path in (project.home / "verify").glob("*.json")]
     found = [text for text in texts if json.loads(text).get("adapter_hash") == adapter_hash]
     return max(found, key=lambda text: str(json.loads(text).get("created")), default=None)
+
+
+def read_parts(project: Project, run: RunResult) -> RunParts:
+    """Read the full results of a run's steps, as far as it got and they are still there."""
+    made = {kind: name for step in run.steps for kind, name in step.made.items()}
+
+    def read(kind: str, name: str, result: type[T]) -> T | None:
+        path = project.home / kind / f"{name}.json"
+        return from_json(path.read_bytes(), result) if name and path.is_file() else None
+
+    pairs = Path(made.get("pairs", "")).name
+    return RunParts(
+        read("drift", made.get("drift", ""), DriftResult),
+        read("pair-sets", pairs, PairsSummary),
+        read("corrections", made.get("correction", ""), AdapterCard),
+        read("verify", made.get("verify", ""), VerifyResult),
+    )
 
 
 def read_drift_run(project: Project, run_id: str) -> DriftResult:

@@ -114,7 +114,8 @@ def sentence(record: RunResult) -> str:
     deciding = [step for step in record.steps if step.code == record.exit_code != 0]
     done = [step for step in record.steps if step.end is not StepEnd.SKIPPED]
     step = (deciding or done or record.steps)[-1]
-    return f"{step.name}: {step.text}"
+    said = f"{step.name} failed: {step.text}" if step.end is StepEnd.FAILED else step.text
+    return said[:1].upper() + said[1:]
 
 
 def begin(request: RunRequest) -> RunResult:

@@ -88,7 +88,7 @@ from loopllm_cli.model.review import (
     ShownFeedback,
     ShownPair,
 )
-from loopllm_cli.model.run import RunResult, RunStep, StepEnd
+from loopllm_cli.model.run import ProjectFacts, RunParts, RunResult, RunStep, StepEnd
 from loopllm_cli.model.signals import (
     SignalInfo,
     SignalKind,
@@ -132,6 +132,7 @@ __all__ = [
     "PartIntervals",
     "PlanResult",
     "Planted",
+    "ProjectFacts",
     "Promotion",
     "PromotionEvent",
     "PruneResult",
@@ -145,6 +146,7 @@ __all__ = [
     "ReviewSummary",
     "ReviewerAgreement",
     "ReviewerTally",
+    "RunParts",
     "RunResult",
     "RunStep",
     "Rung",

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from loopllm_cli.model.correction import AdapterCard, VerifyResult
+from loopllm_cli.model.drift import DriftResult
+from loopllm_cli.model.pairs import PairsSummary
+
 
 class StepEnd(StrEnum):
     """How a step ended; only failures are nobody's finding."""
@@ -31,6 +35,34 @@ class RunStep:
     seconds: float = 0.0
     made: dict[str, str] = field(default_factory=dict)
     to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """The full results of a run's steps, as far as it got."""
+
+    drift: DriftResult | None = None
+    pairs: PairsSummary | None = None
+    adapter: AdapterCard | None = None
+    verify: VerifyResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """What a store tells about the loop that would suit it.
+
+    `sources` are the folders and files that were read, `models` the names in the logs by frequency,
+    `columns` the logged columns that could name segments, with their numbers of values.
+    """
+
+    n_responses: int
+    n_votes: int
+    first_day: str
+    last_day: str
+    sources: tuple[str, ...]
+    models: tuple[str, ...]
+    columns: dict[str, int]
+    baselines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

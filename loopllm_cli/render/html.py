@@ -17,8 +17,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from loopllm_cli.model import AdapterCard, DriftResult, PairsSummary, VerifyResult
-from loopllm_cli.render import loop_views, numbers, views
+from loopllm_cli.model import (
+    AdapterCard,
+    DriftResult,
+    PairsSummary,
+    RunParts,
+    RunResult,
+    VerifyResult,
+)
+from loopllm_cli.render import loop_views, numbers, run_views, views
 from loopllm_cli.render.clean import clean_text
 
 MAX_TEXT = 300  # cells of any one value; a page is not the place to read a log
@@ -56,17 +63,39 @@ def render_loop_html(
             `broken`, and the shares `v1`, `v2`, `corrected`.
     """
     context = {
+        **_parts(RunParts(drift, pairs, adapter, verify)),
         "verdict": loop_views.loop_verdict(drift, verify),
         "steps": loop_views.loop_steps(drift, pairs, adapter, verify),
-        "drift": views.drift_view(drift),
-        "pairs": loop_views.pairs_view(pairs) if pairs else None,
-        "adapter": loop_views.adapter_view(adapter) if adapter else None,
-        "verify": loop_views.verify_view(verify) if verify else None,
         "quality": loop_views.quality_rows(quality) if quality else None,
         "run": verify.run_id if verify else drift.run_id,
         "made": numbers.minute(verify.created if verify else drift.created),
     }
     return _render("loop.html", context)
+
+
+def render_run_html(result: RunResult, parts: RunParts) -> str:
+    """Write the report of an unattended run, with the full results of its steps below."""
+    context = {
+        **_parts(parts),
+        "verdict": run_views.run_verdict(result),
+        "steps": run_views.run_steps(result, parts),
+        "to_do": [clean_text(step.to_do, MAX_TEXT) for step in result.steps if step.to_do],
+        "quality": None,
+        "run": result.run_id,
+        "made": numbers.minute(result.created),
+    }
+    return _render("loop.html", context)
+
+
+def _parts(parts: RunParts) -> dict[str, Any]:
+    drift, pairs, adapter, verify = parts.drift, parts.pairs, parts.adapter, parts.verify
+    return {
+        "drift": views.drift_view(drift) if drift else None,
+        "pairs": loop_views.pairs_view(pairs) if pairs else None,
+        "adapter": loop_views.adapter_view(adapter) if adapter else None,
+        "verify": loop_views.verify_view(verify) if verify else None,
+        "to_do": [],
+    }
 
 
 def _render(name: str, context: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from command_line import environment, loopllm
 from factories import Record, feedback_record, flat_record, write_jsonl
 
+from loopllm_cli.config import RunConfig
 from loopllm_cli.loop import night_steps, unattended
 from loopllm_cli.model import RunStep, StepEnd
 from loopllm_cli.store.project import Project
@@ -63,8 +66,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for day in range(BROKEN_FROM, DAYS):
         write_jsonl(Path(f"exports/votes-{day}.jsonl"), corrected(day))
     Path("loopllm.toml").write_text(CONFIG)
-    for day in range(8):
-        assert 0 == loopllm("ingest", f"exports/{day:02}.jsonl", "-q").code
+    assert 0 == loopllm("ingest", *(f"exports/{day:02}.jsonl" for day in range(8)), "-q").code
     assert 0 == loopllm("baseline", "create", "v1", "-q").code
     return tmp_path
 
@@ -101,7 +103,7 @@ def test_a_degraded_night_leaves_pairs_and_says_that_no_model_is_named(watched: 
     made = {kind: name for step in document["steps"] for kind, name in step["made"].items()}
     assert Path(made["pairs"], "card.json").is_file()
     assert Path(f".loopllm/drift/{made['drift']}.json").is_file()
-    assert "drift: degraded since 2026-10-1" in document["sentence"]
+    assert document["sentence"].startswith("Degraded since 2026-10-1")
 
 
 def test_the_same_night_again_finds_all_of_it_done(watched: Path) -> None:
@@ -236,6 +238,55 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(watched: Path) -> 
     assert before == sorted(Path(".loopllm").rglob("*"))
     Path("loopllm.toml").write_text(CONFIG + 'baseline = "gone"\n')
     assert 2 == loopllm("run", "--dry-run").code
+
+
+def test_the_page_of_a_run_shows_every_step_and_no_log_text_as_markup(watched: Path) -> None:
+    hostile = {"prompt": "<script>alert(1)</script>", "response": "<b>no</b>"}
+    rows = [*day_of(0), *(flat_record(i, **hostile) for i in range(9))]
+    write_jsonl(Path("exports/00.jsonl"), rows)
+    said = loopllm("run", "--as-of", "2026-10-13", "--html-out", "r.html", "-q")
+    page = Path("r.html").read_text("utf-8")
+    assert 10 == said.code
+    for words in (
+        "Degraded since 2026-10-1",
+        "Ingest",
+        "no model to correct",
+        "default-src 'none'",
+    ):
+        assert words in page
+    assert "<script" not in page
+    loopllm("baseline", "remove", "v1")
+    assert 2 == loopllm("run", "--html-out", "none.html", "-q").code
+    assert "no baseline named" in Path("none.html").read_text("utf-8")
+
+
+def test_init_writes_a_config_that_the_run_follows(watched: Path) -> None:
+    Path("loopllm.toml").unlink()
+    said = loopllm("init")
+    assert 0 == said.code
+    text = Path("loopllm.toml").read_text("utf-8")
+    assert 'sources = ["exports"]' in text
+    assert 'baseline = "v1"' in text
+    assert "Written from a store of 480 responses (2026-10-01 to 2026-10-08)" in text
+    assert set(tomllib.loads(text)["run"]) <= {field.name for field in fields(RunConfig)}
+    assert 10 == run()[0]
+    assert 2 == loopllm("init").code
+
+
+def test_init_without_logs_writes_defaults_and_hostile_names_stay_inside_of_their_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Nothing has been ingested" in loopllm("init", "--config-out", "-").out
+    name = 'm"\n[drift]\nalpha = 1\n# \x1b[31m'
+    rows = [flat_record(i, model=name, prompt_name=f"p{i % 2}") for i in range(9)]
+    write_jsonl(Path('a"b.jsonl'), rows)
+    assert 0 == loopllm("ingest", 'a"b.jsonl', "-q").code
+    text = loopllm("init", "--config-out", "-").out
+    document = tomllib.loads(text)
+    assert ['a"b.jsonl'] == document["run"]["sources"]
+    assert "alpha" not in document["drift"]
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,20 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmsConfig:
+    """`[alarms]`: who hears of a change of state.
+
+    `urls_from` names the environment variable that holds the addresses, apart by blanks or lines
+    (https://github.com/caronc/apprise lists what they may be): they are secrets, and no config
+    holds those. `recovered` says when all is well again, too; `attach` sends the page along.
+    """
+
+    urls_from: str = ""
+    recovered: bool = True
+    attach: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. `signals` and `correct` are checked by the rooms that own them."""
 
@@ -171,6 +185,7 @@ class Config:
     pairs: PairsConfig = field(default_factory=PairsConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     signals: dict[str, dict[str, Any]] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
 
@@ -181,6 +196,7 @@ _SECTIONS = {
     "pairs": PairsConfig,
     "verify": VerifyConfig,
     "run": RunConfig,
+    "alarms": AlarmsConfig,
 }
 
 

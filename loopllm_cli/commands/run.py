@@ -56,6 +56,7 @@ def run(
     10 degraded; 11 the adapter was refused; 12 too little data; 1 to 4 a step failed.
     """
     from loopllm_cli.config import FILE_NAME, load_config
+    from loopllm_cli.loop.alarms import announce
     from loopllm_cli.loop.run_plan import plan_loop
     from loopllm_cli.loop.unattended import RunRequest, run_loop
     from loopllm_cli.render.as_json import to_json
@@ -82,4 +83,7 @@ def run(
         from loopllm_cli.render.html import render_run_html
 
         write_artefact(html_out, render_run_html(result, read_parts(store, result)), quiet=quiet)
+    if not dry_run:
+        told = announce(store, settings.alarms, result, html_out)
+        remark(f"alarm: {told}", quiet=quiet or not told)
     raise typer.Exit(result.exit_code)

@@ -25,6 +25,7 @@ from loopllm_cli.model import (
     DriftResult,
     Gate,
     IngestSummary,
+    NightSignal,
     NightsResult,
     PairsSummary,
     RunStep,
@@ -115,6 +116,8 @@ def drift(night: Night) -> RunStep:
     night.drift = found
     made = {"drift": found.run_id} if found else {}
     end, code, text = _verdict(night, nights, found)
+    if code == ExitCode.DEGRADED:
+        made["since"] = _since(nights)
     if end is not StepEnd.FOUND or found is None or found.status is not Status.DEGRADED:
         night.stopped = "nothing to correct"
     last = (midnight_of(night.config, night.now) - _DAY).date().isoformat()
@@ -173,8 +176,8 @@ def _verdict(
     if nights.status is not Status.DEGRADED:
         count = f"{len(nights.new_days)} new days" if len(nights.new_days) != 1 else "1 new day"
         return StepEnd.DONE, ExitCode.OK, f"nothing got worse ({count}, last {nights.night})"
-    worse = [one for one in nights.signals if one.verdict is Verdict.WORSE]
-    since = min((one.since for one in worse if one.since), default=nights.night)
+    worse = _worse(nights)
+    since = _since(nights)
     named = ", ".join(one.signal.name.replace("_", " ") for one in worse[:_MOST_NAMED])
     more = f" and {len(worse) - _MOST_NAMED} more" if len(worse) > _MOST_NAMED else ""
     text = f"degraded since {since}: {named}{more}"
@@ -184,6 +187,14 @@ def _verdict(
         text = f"what got worse on {since} ({named}{more}) is not seen since the last promotion"
         return StepEnd.DONE, ExitCode.OK, text
     return StepEnd.FOUND, ExitCode.DEGRADED, text
+
+
+def _worse(nights: NightsResult) -> list[NightSignal]:
+    return [one for one in nights.signals if one.verdict is Verdict.WORSE]
+
+
+def _since(nights: NightsResult) -> str:
+    return min((one.since for one in _worse(nights) if one.since), default=nights.night)
 
 
 def pairs(night: Night) -> RunStep:

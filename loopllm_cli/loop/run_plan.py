@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loopllm_cli.config import Config
 from loopllm_cli.errors import LoopllmError
+from loopllm_cli.loop.alarms import addresses
 from loopllm_cli.loop.night_steps import midnight_of
 from loopllm_cli.loop.unattended import RunRequest, begin, check, decide, names_until, sentence
 from loopllm_cli.model import RunResult, RunStep, StepEnd
@@ -24,6 +25,7 @@ def plan_loop(project: Project, config: Config, request: RunRequest) -> RunResul
         UsageError: there is no step of that name.
     """
     check(config)
+    addresses(config.alarms)
     steps = tuple(_plan(name, project, config, request.now) for name in names_until(request.until))
     record = begin(request)
     record = replace(record, ended=record.created, steps=steps, exit_code=decide(steps))

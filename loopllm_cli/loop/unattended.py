@@ -17,6 +17,7 @@ from pathlib import Path
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import ConfigError, ExitCode, LoopllmError, Terminated, UsageError
+from loopllm_cli.loop.alarms import addresses
 from loopllm_cli.loop.night_steps import STEPS, Night
 from loopllm_cli.loop.records import write_run
 from loopllm_cli.model import RunResult, RunStep, StepEnd
@@ -52,6 +53,7 @@ def run_loop(project: Project, config: Config, request: RunRequest) -> RunResult
     """
     names = names_until(request.until)
     check(config)
+    addresses(config.alarms)
     with project.running():
         night = Night(project, config, request.now, request.tell)
         record = begin(request)

@@ -323,7 +323,12 @@ def state(root: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "n_kills", [3, pytest.param(100, marks=pytest.mark.slow, id="a hundred times")]
+    "n_kills",
+    [
+        3,
+        pytest.param(20, marks=pytest.mark.slow, id="twenty times"),
+        pytest.param(100, marks=pytest.mark.long, id="a hundred times"),
+    ],
 )
 def test_a_run_that_was_killed_at_any_moment_ends_as_an_undisturbed_one(
     watched: Path, tmp_path_factory: pytest.TempPathFactory, n_kills: int

@@ -33,6 +33,13 @@ HtmlOption = Annotated[
 JsonOutOption = Annotated[
     Path | None, typer.Option("--json-out", help="Write the result as JSON here.")
 ]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown-out", help="Write Markdown for a pull request or a CI summary here."),
+]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit-out", help="Write JUnit XML for a CI server here.")
+]
 SinceOption = Annotated[
     str | None,
     typer.Option("--since", help="First moment: an ISO date or time (UTC), or an age such as 7d."),

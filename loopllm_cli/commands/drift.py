@@ -61,6 +61,8 @@ def drift(
     inconclusive: InconclusiveOption = None,
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
+    markdown_out: opt.MarkdownOption = None,
+    junit_out: opt.JunitOption = None,
     project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
@@ -81,7 +83,7 @@ def drift(
     if inconclusive:
         settings = replace(settings, drift=replace(settings.drift, inconclusive=str(inconclusive)))
     window = opt.to_window(since, until, model, where)
-    if nightly and html_out:
+    if nightly and (html_out or markdown_out or junit_out):
         raise UsageError(
             "--nightly has no page of its own", "write the page by a run without --nightly"
         )
@@ -93,10 +95,14 @@ def drift(
     else:
         _write_text(result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
-    if html_out and isinstance(result, DriftResult):
+    if isinstance(result, DriftResult):
         from loopllm_cli.render.html import render_drift_html
+        from loopllm_cli.render.junit import render_drift_junit
+        from loopllm_cli.render.markdown import render_drift_markdown
 
-        write_artefact(html_out, render_drift_html(result), quiet=quiet)
+        write_artefact(html_out, render_drift_html(result) if html_out else "", quiet=quiet)
+        write_artefact(markdown_out, render_drift_markdown(result), quiet=quiet)
+        write_artefact(junit_out, render_drift_junit(result), quiet=quiet)
     if result.status is Status.DEGRADED and not as_json:
         remark(
             f"next: loopllm {'drift --baseline ' + baseline if nightly else 'pairs'}", quiet=quiet

@@ -44,6 +44,8 @@ def run(
     as_of: AsOfOption = None,
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
+    markdown_out: opt.MarkdownOption = None,
+    junit_out: opt.JunitOption = None,
     project: opt.ProjectOption = ".",
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
@@ -57,9 +59,13 @@ def run(
     """
     from loopllm_cli.config import FILE_NAME, load_config
     from loopllm_cli.loop.alarms import announce
+    from loopllm_cli.loop.records import read_parts
     from loopllm_cli.loop.run_plan import plan_loop
     from loopllm_cli.loop.unattended import RunRequest, run_loop
     from loopllm_cli.render.as_json import to_json
+    from loopllm_cli.render.html import render_run_html
+    from loopllm_cli.render.junit import render_run_junit
+    from loopllm_cli.render.markdown import render_run_markdown
     from loopllm_cli.render.text_run import write_run
 
     store = open_project(project, bulk=True)
@@ -78,11 +84,10 @@ def run(
     else:
         write_run(stdout(), result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
-    if html_out:
-        from loopllm_cli.loop.records import read_parts
-        from loopllm_cli.render.html import render_run_html
-
-        write_artefact(html_out, render_run_html(result, read_parts(store, result)), quiet=quiet)
+    parts = read_parts(store, result)
+    write_artefact(html_out, render_run_html(result, parts) if html_out else "", quiet=quiet)
+    write_artefact(markdown_out, render_run_markdown(result, parts), quiet=quiet)
+    write_artefact(junit_out, render_run_junit(result), quiet=quiet)
     if not dry_run:
         told = announce(store, settings.alarms, result, html_out)
         remark(f"alarm: {told}", quiet=quiet or not told)

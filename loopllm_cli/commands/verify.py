@@ -49,6 +49,8 @@ def verify(
     ] = "promoted",
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
+    markdown_out: opt.MarkdownOption = None,
+    junit_out: opt.JunitOption = None,
     project: opt.ProjectOption = ".",
     config: opt.ConfigOption = None,
     as_json: opt.JsonOption = False,
@@ -66,6 +68,8 @@ def verify(
     from loopllm_cli.loop.verification import VerifyRequest, verify_adapter
     from loopllm_cli.render.as_json import to_json
     from loopllm_cli.render.html import render_verify_html
+    from loopllm_cli.render.junit import render_verify_junit
+    from loopllm_cli.render.markdown import render_verify_markdown
     from loopllm_cli.render.text import write_verify
 
     store = open_project(project, bulk=True)
@@ -84,6 +88,8 @@ def verify(
         write_verify(stdout(), result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
     write_artefact(html_out, render_verify_html(result) if html_out else "", quiet=quiet)
+    write_artefact(markdown_out, render_verify_markdown(result), quiet=quiet)
+    write_artefact(junit_out, render_verify_junit(result), quiet=quiet)
     raise typer.Exit(CODES[result.gate])
 
 

@@ -12,7 +12,7 @@ from loopllm_cli.commands._boundary import guarded
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
 from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import ExitCode
-from loopllm_cli.model import Gate
+from loopllm_cli.model import Gate, VerifyResult
 
 if TYPE_CHECKING:
     from loopllm_cli.store.project import Project
@@ -67,9 +67,6 @@ def verify(
     from loopllm_cli.loop.records import keep_verification
     from loopllm_cli.loop.verification import VerifyRequest, verify_adapter
     from loopllm_cli.render.as_json import to_json
-    from loopllm_cli.render.html import render_verify_html
-    from loopllm_cli.render.junit import render_verify_junit
-    from loopllm_cli.render.markdown import render_verify_markdown
     from loopllm_cli.render.text import write_verify
 
     store = open_project(project, bulk=True)
@@ -87,10 +84,21 @@ def verify(
     else:
         write_verify(stdout(), result, verbose=verbose)
     write_artefact(json_out, record, quiet=quiet)
-    write_artefact(html_out, render_verify_html(result) if html_out else "", quiet=quiet)
-    write_artefact(markdown_out, render_verify_markdown(result), quiet=quiet)
-    write_artefact(junit_out, render_verify_junit(result), quiet=quiet)
+    _write_reports(result, (html_out, markdown_out, junit_out), quiet=quiet)
     raise typer.Exit(CODES[result.gate])
+
+
+def _write_reports(
+    result: VerifyResult, places: tuple[Path | None, Path | None, Path | None], *, quiet: bool
+) -> None:
+    from loopllm_cli.render.html import render_verify_html
+    from loopllm_cli.render.junit import render_verify_junit
+    from loopllm_cli.render.markdown import render_verify_markdown
+
+    html, markdown, junit = places
+    write_artefact(html, render_verify_html(result) if html else "", quiet=quiet)
+    write_artefact(markdown, render_verify_markdown(result), quiet=quiet)
+    write_artefact(junit, render_verify_junit(result), quiet=quiet)
 
 
 def _read_served(store: Project, text: str) -> Path | Literal["promoted"] | None:

@@ -23,7 +23,8 @@ from loopllm_cli.render.clean import clean_text
 
 MAX_ROWS = 40
 _MOST_CHARS = 300
-_SIGNS = re.compile(r"([\\`*_{}\[\]#|~]|^[-+]|^\d+(?=[.)]))")
+_SIGNS = re.compile(r"([\\`*_{}\[\]#|~]|^[-+](?=\s))")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s)")
 _CODES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"})
 
 
@@ -133,4 +134,5 @@ def _line(parts: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     """Return text that Markdown and HTML show as it is."""
-    return _SIGNS.sub(r"\\\1", clean_text(text, _MOST_CHARS)).translate(_CODES)
+    escaped = _SIGNS.sub(r"\\\1", clean_text(text, _MOST_CHARS))
+    return _NUMBERED.sub(r"\1\\\2", escaped).translate(_CODES)

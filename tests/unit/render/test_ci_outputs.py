@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -72,3 +73,21 @@ def test_a_failed_step_is_an_error_a_finding_a_failure_and_the_unclear_skipped()
         "verify": "skipped",
         "promote": "skipped",
     } == ends
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1. first", "1\\. first"),
+        ("- item", "\\- item"),
+        ("1.5% and -3", "1.5% and -3"),
+        ("`a` *b* [c](d) | e", "\\`a\\` \\*b\\* \\[c\\](d) \\| e"),
+        ("<img src=x> @you #1", "&lt;img src=x&gt; &#64;you \\#1"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    step = RunStep("drift", StepEnd.FAILED, "", 1, to_do=text)
+    run = markdown.render_run_markdown(
+        dataclasses.replace(RUN, sentence=text, steps=(step,)), PARTS
+    )
+    assert f"**FAILED** {shown} (exit 3)" in run

@@ -24,29 +24,34 @@ CODES = {
 }
 
 
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="The model to load it on [default: as it was trained on]."),
+]
+CanariesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--canaries",
+        metavar="FILE",
+        help="Golden prompts with checks that must hold (JSON lines or TOML).",
+    ),
+]
+ServedOption = Annotated[
+    str,
+    typer.Option(
+        "--served",
+        metavar="NAME",
+        help="The adapter that answered in the logs: a folder, promoted, or none.",
+    ),
+]
+
+
 @guarded
 def verify(
     adapter: Annotated[Path, typer.Argument(help="The folder that loopllm correct has written.")],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="The model to load it on [default: as it was trained on]."),
-    ] = None,
-    canaries: Annotated[
-        Path | None,
-        typer.Option(
-            "--canaries",
-            metavar="FILE",
-            help="Golden prompts with checks that must hold (JSON lines or TOML).",
-        ),
-    ] = None,
-    served: Annotated[
-        str,
-        typer.Option(
-            "--served",
-            metavar="NAME",
-            help="The adapter that answered in the logs: a folder, promoted, or none.",
-        ),
-    ] = "promoted",
+    model: ModelOption = None,
+    canaries: CanariesOption = None,
+    served: ServedOption = "promoted",
     html_out: opt.HtmlOption = None,
     json_out: opt.JsonOutOption = None,
     markdown_out: opt.MarkdownOption = None,

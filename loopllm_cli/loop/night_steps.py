@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loopllm_cli.config import Config, RunConfig
 from loopllm_cli.errors import DataError, EmptyWindow, ExitCode, LoopllmError, NothingToRepair
@@ -37,6 +38,9 @@ from loopllm_cli.model import (
 from loopllm_cli.profiles.baseline import read_baseline
 from loopllm_cli.render.as_json import to_json
 from loopllm_cli.store.project import Project
+
+if TYPE_CHECKING:
+    from loopllm_cli.loop.rung_work import LadderProgress
 
 _DAY = timedelta(days=1)
 _MOST_NAMED = 3
@@ -180,13 +184,23 @@ def _verdict(
     since = _since(nights)
     named = ", ".join(one.signal.name.replace("_", " ") for one in worse[:_MOST_NAMED])
     more = f" and {len(worse) - _MOST_NAMED} more" if len(worse) > _MOST_NAMED else ""
-    text = f"degraded since {since}: {named}{more}"
     served = _served_since(night.project)
-    mended = found is None or found.status is not Status.DEGRADED
-    if mended and served is not None and served.date().isoformat() >= since:
-        text = f"what got worse on {since} ({named}{more}) is not seen since the last promotion"
+    if served is None or served.date().isoformat() < since:
+        return StepEnd.FOUND, ExitCode.DEGRADED, f"degraded since {since}: {named}{more}"
+    return _after_promotion(found, f"what got worse on {since} ({named}{more})")
+
+
+def _after_promotion(found: DriftResult | None, what: str) -> tuple[StepEnd, int, str]:
+    """Say of a repaired degradation, which the ledger goes on to see for some nights, how it is."""
+    if found is None:
+        text = f"{what} was repaired; no day since the last promotion has been judged yet"
         return StepEnd.DONE, ExitCode.OK, text
-    return StepEnd.FOUND, ExitCode.DEGRADED, text
+    if found.status is Status.DEGRADED:
+        return StepEnd.FOUND, ExitCode.DEGRADED, f"{what} is there again since the last promotion"
+    if found.status is Status.INCONCLUSIVE:
+        text = f"{what} is not seen since the last promotion, on too little data to rule it out"
+        return StepEnd.FOUND, ExitCode.INCONCLUSIVE, text
+    return StepEnd.DONE, ExitCode.OK, f"{what} is not seen since the last promotion"
 
 
 def _worse(nights: NightsResult) -> list[NightSignal]:
@@ -225,7 +239,7 @@ def correct(night: Night) -> RunStep:
 
     asked, project, config = night.asked, night.project, night.config
     recipe = project.root / asked.recipe if asked.recipe else None
-    request = CorrectRequest(asked.model, night.pairs, None, recipe)
+    request = CorrectRequest(_model(night), night.pairs, None, recipe)
     place = to_train_request(project, config, request).adapter_out
     night.adapter = place
     if (place / "lineage.json").is_file():
@@ -235,7 +249,7 @@ def correct(night: Night) -> RunStep:
         card = train_adapter(project, config, request, lambda told: night.tell(told.said or ""))
         return _trained(night, card, "")
     limits = LadderRequest(request, budget_minutes=asked.budget_minutes or None)
-    result = climb(project, config, limits, lambda _: None)
+    result = climb(project, config, limits, _rungs(night.tell))
     if result.gate is not Gate.PASS:
         night.stopped = "no learning rate passed"
         code = ExitCode.GATE_FAILED if result.gate is Gate.FAIL else ExitCode.INCONCLUSIVE
@@ -243,6 +257,24 @@ def correct(night: Night) -> RunStep:
         to_do = result.advice[0] if result.advice else ""
         return RunStep("correct", StepEnd.FOUND, text, code, to_do=to_do)
     return _trained(night, result.adapter, f" at rate {result.learning_rate:g}")
+
+
+def _model(night: Night) -> str:
+    """Return a folder below the project's directory by its path, and a hub's model by its name."""
+    folder = night.project.root / night.asked.model
+    return str(folder) if folder.exists() else night.asked.model
+
+
+def _rungs(tell: Callable[[str], None]) -> Callable[[LadderProgress], None]:
+    """Say which rate is at work, once each."""
+    said: set[int] = set()
+
+    def listen(told: LadderProgress) -> None:
+        if told.rung not in said:
+            said.add(told.rung)
+            tell(f"rung {told.rung}: rate {told.learning_rate:.1e}")
+
+    return listen
 
 
 def _trained(night: Night, card: AdapterCard | None, rate: str) -> RunStep:

@@ -123,6 +123,26 @@ def test_missed_nights_are_caught_up(watched: Path) -> None:
     assert 4 == len(list(ledger.glob("*.npz")))
 
 
+@pytest.mark.parametrize(
+    ("at", "day", "code", "said"),
+    [
+        ("2026-10-13T04:00:00+00:00", DAYS + 1, 0, "no day since the last promotion"),
+        ("2026-10-12T00:00:00+00:00", DAYS + 1, 10, "is there again since the last promotion"),
+        ("2026-10-02T00:00:00+00:00", DAYS + 1, 10, "degraded since 2026-10-1"),
+    ],
+)
+def test_after_a_promotion_only_what_came_since_is_compared(
+    watched: Path, at: str, day: int, code: int, said: str
+) -> None:
+    event = {"at": at, "action": "promote", "path": "a", "adapter_hash": "0", "by": "x"}
+    Path(".loopllm/promotions").mkdir()
+    line = json.dumps({**event, "reason": ""})
+    Path(".loopllm/promotions/history.jsonl").write_text(line + "\n")
+    ended, document = run("--until", "drift", day=day)
+    assert code == ended, document
+    assert said in texts(document)["drift"]
+
+
 def test_until_names_the_last_step(watched: Path) -> None:
     code, document = run("--until", "drift")
     assert 10 == code

@@ -47,4 +47,4 @@ def test_a_night_ends_with_a_promoted_adapter_and_the_next_run_finds_it_done(
     assert all(words in text for words in ("Proof", "Correction", "From feedback to pairs"))
     again = run(tmp_path)
     assert 0 == again.code, again.stdout
-    assert "is not seen since the last promotion" in " ".join(again.stdout.split())
+    assert "no day since the last promotion" in " ".join(again.stdout.split())

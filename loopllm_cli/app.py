@@ -12,6 +12,7 @@ from loopllm_cli.commands import (
     baseline,
     calibrate,
     correct,
+    doctor,
     drift,
     forget,
     ingest,
@@ -73,6 +74,7 @@ app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.add_typer(adapter_group, name="adapters", no_args_is_help=True)
 app.command("run")(run.run)
+app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
 app.command("forget")(forget.forget)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loopllm_cli.loop.records import latest_drift_run
+from loopllm_cli.loop.records import latest_drift_run, latest_run
 from loopllm_cli.profiles.baseline import list_baselines
 from loopllm_cli.store import tables
 from loopllm_cli.store.locations import Location
@@ -26,7 +26,16 @@ def read_status(project: Project) -> list[StatusRow]:
         _drift(project),
         _pairs(project),
         _verify(project),
+        *_run(project),
     ]
+
+
+def _run(project: Project) -> list[StatusRow]:
+    run = latest_run(project)
+    if run is None:
+        return []
+    said = f"exit {run.exit_code}: {run.sentence}" if run.ended else f"{run.run_id} has not ended"
+    return [("last run", said, run.created)]
 
 
 def _table(location: Location, name: str, time_column: str) -> StatusRow:

@@ -60,6 +60,12 @@ def latest_verification(project: Project, adapter_hash: str) -> str | None:
     return max(found, key=lambda text: str(json.loads(text).get("created")), default=None)
 
 
+def latest_run(project: Project) -> RunResult | None:
+    """Return the newest record of an unattended run, None where there has been none."""
+    runs = [from_json(p.read_bytes(), RunResult) for p in (project.home / "run").glob("*.json")]
+    return max(runs, key=lambda run: run.created, default=None)
+
+
 def read_parts(project: Project, run: RunResult) -> RunParts:
     """Read the full results of a run's steps, as far as it got and they are still there."""
     made = {kind: name for step in run.steps for kind, name in step.made.items()}

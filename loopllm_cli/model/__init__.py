@@ -88,7 +88,15 @@ from loopllm_cli.model.review import (
     ShownFeedback,
     ShownPair,
 )
-from loopllm_cli.model.run import ProjectFacts, RunParts, RunResult, RunStep, StepEnd
+from loopllm_cli.model.run import (
+    Diagnosis,
+    Examined,
+    ProjectFacts,
+    RunParts,
+    RunResult,
+    RunStep,
+    StepEnd,
+)
 from loopllm_cli.model.signals import (
     SignalInfo,
     SignalKind,
@@ -110,8 +118,10 @@ __all__ = [
     "Choice",
     "Comparison",
     "DailyPoint",
+    "Diagnosis",
     "Difference",
     "DriftResult",
+    "Examined",
     "ExportSummary",
     "Finding",
     "ForgetSummary",

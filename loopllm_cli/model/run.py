@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from loopllm_cli.model.correction import AdapterCard, VerifyResult
 from loopllm_cli.model.drift import DriftResult
-from loopllm_cli.model.pairs import PairsSummary
+from loopllm_cli.model.pairs import PairsSummary, Severity
 
 
 class StepEnd(StrEnum):
@@ -35,6 +35,24 @@ class RunStep:
     seconds: float = 0.0
     made: dict[str, str] = field(default_factory=dict)
     to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One thing that `doctor` looked at: `fail` keeps the loop from working, `warn` may."""
+
+    name: str
+    severity: Severity
+    text: str
+    to_do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that `doctor` looked at, in its order."""
+
+    examined: tuple[Examined, ...]
+    version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from loopllm_cli.model import (
     BaselineDiff,
     BaselineRemoval,
     Calibration,
+    Diagnosis,
     DriftResult,
     ExportSummary,
     ForgetSummary,
@@ -68,6 +69,7 @@ Result = (
     | ReviewImport
     | ExportSummary
     | RunResult
+    | Diagnosis
 )
 T = TypeVar(
     "T",
@@ -104,6 +106,7 @@ SCHEMAS: dict[type, str] = {
     ReviewSummary: "loopllm.review/1",
     ReviewImport: "loopllm.review-import/1",
     RunResult: "loopllm.run/1",
+    Diagnosis: "loopllm.doctor/1",
 }
 
 

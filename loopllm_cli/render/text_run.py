@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from loopllm_cli.model import RunResult, RunStep, StepEnd
+from loopllm_cli.model import Diagnosis, RunResult, RunStep, Severity, StepEnd
 from loopllm_cli.render import numbers
 from loopllm_cli.render.clean import clean_text
 from loopllm_cli.render.text_layout import emit, labelled, width_of
@@ -16,6 +16,7 @@ _STYLES = {
     StepEnd.FAILED: "bold red",
     StepEnd.SKIPPED: "dim",
 }
+_SEVERITIES = {Severity.OK: "green", Severity.WARN: "yellow", Severity.FAIL: "bold red"}
 _MOST_CHARS = 600
 
 
@@ -38,6 +39,20 @@ def write_run(console: Console, result: RunResult, *, verbose: bool) -> None:
         f"by {clean_text(result.config)}",
     ]
     lines += labelled("run", ended, width)
+    emit(console, lines)
+
+
+def write_diagnosis(console: Console, result: Diagnosis) -> None:
+    """Write what was looked at, each with its verdict, and what to do about it."""
+    width = width_of(console)
+    lines: list[Text] = []
+    for one in result.examined:
+        words: list[str | Text] = [Text(one.severity.value, style=_SEVERITIES[one.severity])]
+        words += [Text(word) for word in clean_text(one.text, _MOST_CHARS).split(" ")]
+        lines += labelled(one.name, words, width, between=" ")
+        if one.to_do:
+            to_do = f"to do: {clean_text(one.to_do, _MOST_CHARS)}"
+            lines += labelled("", [Text(word) for word in to_do.split(" ")], width, between=" ")
     emit(console, lines)
 
 

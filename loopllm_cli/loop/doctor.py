@@ -49,11 +49,15 @@ def _versions(_: Project, __: Path | None) -> Iterator[Examined]:
 
 
 def _store(project: Project, _: Path | None) -> Iterator[Examined]:
-    for name in ("interactions", "feedback", "parts"):
-        place = getattr(project, name)
+    places = {
+        "responses": project.interactions,
+        "feedback": project.feedback,
+        "parts": project.parts,
+    }
+    for name, place in places.items():
         table = tables.open_table(place)
         if table is None:
-            if name == "interactions":
+            if name == "responses":
                 to_do = "begin with: loopllm ingest FILE"
                 yield Examined(name, Severity.WARN, "nothing has been ingested", to_do)
             continue

@@ -35,8 +35,8 @@ def examined() -> tuple[int, dict[str, Any]]:
 def test_a_project_that_works_is_called_so(project: Path) -> None:
     code, found = examined()
     assert 0 == code
-    assert {"versions", "interactions", "baselines", "config", "disk", "training"} <= set(found)
-    assert "60 rows in 1 files" in found["interactions"]["text"]
+    assert {"versions", "responses", "baselines", "config", "disk", "training"} <= set(found)
+    assert "60 rows in 1 files" in found["responses"]["text"]
     assert all(one["severity"] in ("ok", "warn") for one in found.values())
     text = loopllm("doctor").out
     assert all(len(line) <= 80 for line in text.split("\n"))
@@ -45,7 +45,7 @@ def test_a_project_that_works_is_called_so(project: Path) -> None:
 def test_an_empty_place_says_where_to_begin(project_dir: Path) -> None:
     code, found = examined()
     assert 0 == code
-    assert "loopllm ingest" in found["interactions"]["to_do"]
+    assert "loopllm ingest" in found["responses"]["to_do"]
     assert "loopllm baseline create" in found["baselines"]["to_do"]
     assert "loopllm init" in found["config"]["to_do"]
     assert not Path(".loopllm").exists()

@@ -22,6 +22,7 @@ from loopllm_cli.commands import (
     pairs_review,
     pairs_show,
     plan,
+    report,
     run,
     status,
     verify,
@@ -74,6 +75,7 @@ app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.add_typer(adapter_group, name="adapters", no_args_is_help=True)
 app.command("run")(run.run)
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
 app.command("forget")(forget.forget)

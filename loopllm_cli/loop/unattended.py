@@ -61,8 +61,9 @@ def run_loop(project: Project, config: Config, request: RunRequest) -> RunResult
         for name in names:
             request.tell(f"{name} ...")
             step = _attempt(night, name, record.steps, request)
-            record = replace(record, steps=(*record.steps, step))
-            record = replace(record, exit_code=decide(record.steps), sentence=sentence(record))
+            steps = (*record.steps, step)
+            record = replace(record, steps=steps, exit_code=decide(steps))
+            record = replace(record, sentence=sentence(record))
             _keep(project, record)
             if step.code == ExitCode.TERMINATED:
                 raise Terminated(step.text, step.to_do)
@@ -125,7 +126,7 @@ def begin(request: RunRequest) -> RunResult:
     content = request.config_file.read_bytes()
     begun = datetime.now(UTC)
     return RunResult(
-        run_id=begun.strftime("run-%Y%m%dT%H%M%SZ"),
+        run_id=f"run-{begun:%Y%m%dT%H%M%S}{begun.microsecond // 1000:03}Z",
         created=begun,
         ended=None,
         config=str(request.config_file),

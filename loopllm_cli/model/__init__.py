@@ -91,6 +91,7 @@ from loopllm_cli.model.review import (
 from loopllm_cli.model.run import (
     Diagnosis,
     Examined,
+    History,
     ProjectFacts,
     RunParts,
     RunResult,
@@ -127,6 +128,7 @@ __all__ = [
     "ForgetSummary",
     "Frequency",
     "Gate",
+    "History",
     "IngestSummary",
     "Interval",
     "LadderResult",

@@ -66,6 +66,16 @@ class RunParts:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What a project has recorded, newest first; `n_unreadable` records are of no known shape."""
+
+    runs: tuple[RunResult, ...]
+    drifts: tuple[DriftResult, ...]
+    proofs: tuple[VerifyResult, ...]
+    n_unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectFacts:
     """What a store tells about the loop that would suit it.
 

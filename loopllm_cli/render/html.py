@@ -35,14 +35,14 @@ def render_drift_html(result: DriftResult) -> str:
     """Write the report of one comparison."""
     drift = views.drift_view(result)
     context = {"drift": drift, "run": result.run_id, "made": numbers.minute(result.created)}
-    return _render("drift.html", context)
+    return render_page("drift.html", context)
 
 
 def render_verify_html(result: VerifyResult) -> str:
     """Write the report of one proof."""
     verify = loop_views.verify_view(result)
     context = {"verify": verify, "run": result.run_id, "made": numbers.minute(result.created)}
-    return _render("verify.html", context)
+    return render_page("verify.html", context)
 
 
 def render_loop_html(
@@ -70,7 +70,7 @@ def render_loop_html(
         "run": verify.run_id if verify else drift.run_id,
         "made": numbers.minute(verify.created if verify else drift.created),
     }
-    return _render("loop.html", context)
+    return render_page("loop.html", context)
 
 
 def render_run_html(result: RunResult, parts: RunParts) -> str:
@@ -84,7 +84,7 @@ def render_run_html(result: RunResult, parts: RunParts) -> str:
         "run": result.run_id,
         "made": numbers.minute(result.created),
     }
-    return _render("loop.html", context)
+    return render_page("loop.html", context)
 
 
 def _parts(parts: RunParts) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def _parts(parts: RunParts) -> dict[str, Any]:
     }
 
 
-def _render(name: str, context: Mapping[str, Any]) -> str:
+def render_page(name: str, context: Mapping[str, Any]) -> str:
+    """Fill a template in, inside of the policy that every page has."""
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -20,6 +20,7 @@ MAX_DAYS = 120
 DAILY_HEIGHT = 128.0
 _EDGE = 1.5  # per cent of the width kept free on either side, so that dots are not cut
 _WIDEST = 1.0
+STRIP_HEIGHT = 26
 
 
 def figure(body: str, height: int, css: str, said: str) -> Markup:
@@ -289,3 +290,23 @@ def quality_chart(v1: float, v2: float, corrected: float) -> Markup:
             body += dot(place(value), mid, radius, css)
     said = f"v1 {numbers.share(v1)}, v2 {numbers.share(v2)}, corrected {numbers.share(corrected)}"
     return figure(body, 24, "chart quality", said)
+
+
+def state_strip(states: Sequence[tuple[str, str]]) -> Markup:
+    """Draw one cell per night, oldest first: its colour by the state, its words as its title.
+
+    Args:
+        states: the style of a state (ok, degraded, fail, inconclusive) and its words.
+    """
+    if not states:
+        return Markup("")
+    width = min(1.6, 100 / len(states))
+    cells = [
+        f"<g><title>{escape(clean_text(said, 80))}</title>"
+        f"{rect(i * width, 0, 0.86 * width, STRIP_HEIGHT, f'state {css}')}</g>"
+        for i, (css, said) in enumerate(states)
+    ]
+    n_unwell = sum(css != "ok" for css, _ in states)
+    return figure(
+        "".join(cells), STRIP_HEIGHT, "strip", f"{len(states)} nights, {n_unwell} not well"
+    )

@@ -39,6 +39,8 @@ def test_a_night_ends_with_a_promoted_adapter_and_the_next_run_finds_it_done(
     night = run(tmp_path, "--html-out", str(page))
     print(night.stdout, night.stderr)
     assert 0 == night.code
+    (record,) = (tmp_path / ".loopllm" / "run").glob("*.json")
+    assert "is served from now on" in json.loads(record.read_text("utf-8"))["sentence"]
     pointer = json.loads((tmp_path / ".loopllm/promotions/promoted.json").read_text("utf-8"))
     shares = quality(tmp_path, pointer["path"])
     assert min(shares[intent] for intent in BROKEN) >= 0.8

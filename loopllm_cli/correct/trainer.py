@@ -31,6 +31,8 @@ __all__ = [
 # passes, and 60 were ample in the method study.
 GUARD_ROWS_MIN = 8
 GUARD_ROWS_MAX = 48
+FEWEST_ANCHORS = 112
+"""Of 150 retained answers, what the guard leaves: see `pairs/retention.py` for the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ def build_training_set(checked: CheckedPairs, recipe: Recipe) -> TrainingSet:
     votes = _votes(checked, recipe)
     n_own = len(votes) or len(checked.train)
     n_wanted = round(recipe.retention_ratio * n_own) if has_sft(recipe) else 0
+    if n_wanted and recipe.retention_ratio >= 1:
+        # Few pairs are trained for `min_steps`, over and over: more anchors take no step more. A
+        # recipe that asks for less than one per pair is taken at its word.
+        n_wanted = max(n_wanted, FEWEST_ANCHORS)
     anchors = anchors[:n_wanted]
     rows: tuple[PairRow, ...] | tuple[VoteRow, ...] = (*checked.train, *anchors)
     if recipe.method == "kto":

@@ -24,6 +24,9 @@ from loopllm_cli.pairs.untouched import Untouched
 from loopllm_cli.sources.rows import normalise
 
 LIKED = "liked answer"
+FEWEST = 150
+"""Retained answers where pairs are few. With 24 pairs and 72 of them one untouched intent of the
+sample world fell to 87% and 92% (two seeds), with 144 to 95% and 95%; the steps were the same."""
 
 
 def choose_retained(
@@ -35,8 +38,8 @@ def choose_retained(
     """Choose answers that must not change, spread over the segments.
 
     Liked ones up to `retention`; settled ones as far as these are fewer than `retention_share` of
-    the training pairs. None shares a user, a conversation or nearly its prompt with a held-out
-    pair, and none is what a pair calls the worse.
+    the training pairs, or than `FEWEST`. None shares a user, a conversation or nearly its prompt
+    with a held-out pair, and none is what a pair calls the worse.
 
     Args:
         split: training and held-out pairs.
@@ -45,7 +48,8 @@ def choose_retained(
     gate = _Gate(Seen(heldout), {_said(pair.context_hash, pair.rejected) for pair in train})
     most = config.retention
     liked = _in_turns(_liked(evidence, untouched, gate, most))[:most]
-    wanted = min(config.retention, math.ceil(config.retention_share * len(train)))
+    share = math.ceil(config.retention_share * len(train))
+    wanted = min(config.retention, max(FEWEST, share) if share else 0)
     settled = _in_turns(
         _retained(answer, (), why) for answer, why in untouched.settled if gate.takes(answer)
     )

@@ -15,9 +15,11 @@ from typing import Any
 
 from loopllm_cli.config import AlarmsConfig
 from loopllm_cli.errors import ConfigError, ExitCode, MissingExtra, StoreUnavailable
+from loopllm_cli.loop.records import write_run
 from loopllm_cli.model import RunResult
 from loopllm_cli.store.project import Project
 
+_FOLDER, _NAME = "alarms", "announced"
 _WORDS = {
     ExitCode.OK: "all is well again",
     ExitCode.DEGRADED: "degraded",
@@ -70,7 +72,7 @@ def announce(
     well = result.exit_code == ExitCode.OK
     if not well or (config.recovered and before is not None):
         _send(urls, result, page if config.attach else None)
-    _note(project, now)
+    write_run(project, _FOLDER, _NAME, json.dumps(now))
     return "nobody needs to know" if well and before is None else f"told {len(urls)} addresses"
 
 
@@ -113,25 +115,9 @@ def _kind(code: int) -> str:
     return "warning" if code >= ExitCode.DEGRADED else "failure"
 
 
-def _place(project: Project) -> Path:
-    return project.folder("run") / "announced"
-
-
 def _last(project: Project) -> dict[str, Any] | None:
     try:
-        found = json.loads(_place(project).read_text(encoding="utf-8"))
+        found = json.loads((project.home / _FOLDER / f"{_NAME}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _note(project: Project, state: dict[str, Any]) -> None:
-    path = _place(project)
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(json.dumps(state), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"cannot write {path} ({error.strerror})", "free some space and run it again"
-        ) from error

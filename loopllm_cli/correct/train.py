@@ -216,7 +216,7 @@ def _measure(run: _Run, model: Any, prepared: Prepared) -> None:
         run.metrics["test_accuracy_before"] = test.base_accuracy
     if prepared.rows.guard:
         liked = encode_rows(tokenizer, prepared.rows.guard)
-        run.metrics["retention_kl"] = kl_of_encoded(model, liked).mean
+        run.metrics["retention_kl"] = kl_of_encoded(model, liked).usual
 
 
 def _facts(run: _Run, prepared: Prepared, steps: Steps) -> CardFacts:

@@ -136,7 +136,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type 
 
     def _look(self, model: Any) -> tuple[float | None, AnswerLogps | None, Array | None]:
         liked = self._watched.retention
-        kl = kl_of_encoded(model, liked).mean if liked else None
+        kl = kl_of_encoded(model, liked).usual if liked else None
         now = self._score(model) if self._watched.better else None
         return kl, now, self._preferred(model, now) if now is not None else None
 

@@ -320,3 +320,16 @@ def test_an_adapter_that_is_served_on_another_base_is_passed_over(
     (served / "lineage.json").write_text(json.dumps({**lineage, "model_hash": "sha256:other"}))
     request = TrainRequest(str(micro_model), pairs, tmp_path / "out", RECIPE, served=served)
     assert not any("is served" in note for note in build_adapter(request).notes)
+
+
+def test_the_few_answers_that_moved_most_do_not_stop_a_run() -> None:
+    import numpy as np
+
+    from loopllm_cli.correct.score import KlPerToken
+
+    few = KlPerToken(np.array([1.0, 1.2, *[0.001] * 18]), np.full(20, 10))
+    all_of_them = KlPerToken(np.full(20, 0.06), np.full(20, 10))
+    fewer_than_ten = KlPerToken(np.array([0.9, *[0.0] * 7]), np.full(8, 10))
+    assert few.mean > 0.05 > few.usual
+    assert all_of_them.usual == pytest.approx(0.06)
+    assert fewer_than_ten.usual == fewer_than_ten.mean

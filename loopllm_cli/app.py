@@ -26,6 +26,7 @@ from loopllm_cli.commands import (
     run,
     status,
     verify,
+    watch,
 )
 from loopllm_cli.commands._group import DefaultGroup
 
@@ -75,6 +76,7 @@ app.command("correct", cls=correct.OptionalValueCommand)(correct.correct)
 app.command("verify")(verify.verify)
 app.add_typer(adapter_group, name="adapters", no_args_is_help=True)
 app.command("run")(run.run)
+app.command("watch")(watch.watch)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)

@@ -163,6 +163,18 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """`[watch]`: how often `loopllm watch` looks, and how often it may be wrong.
+
+    Judged is what came in every `slot_seconds`; `false_alarms_per_year` bounds the expected number
+    of false alarms in 365 days. Names, formats and masking are those of `[run]`.
+    """
+
+    slot_seconds: float = 60.0
+    false_alarms_per_year: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmsConfig:
     """`[alarms]`: who hears of a change of state.
 
@@ -185,6 +197,7 @@ class Config:
     pairs: PairsConfig = field(default_factory=PairsConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
     alarms: AlarmsConfig = field(default_factory=AlarmsConfig)
     signals: dict[str, dict[str, Any]] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
@@ -196,6 +209,7 @@ _SECTIONS = {
     "pairs": PairsConfig,
     "verify": VerifyConfig,
     "run": RunConfig,
+    "watch": WatchConfig,
     "alarms": AlarmsConfig,
 }
 

@@ -8,6 +8,8 @@ all rows of a night alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -116,12 +118,13 @@ class Source:
         self._rate = special.ndtr(middle + self._offset)
         self._week = rng.standard_normal((7, len(NAMES))) * service.week
         self._week[:, ::2] = 0.0
+        self._shared: FloatArray | None = None
 
     def baseline(self) -> tuple[DaySums, Profile]:
         """Draw the baseline, by day and by cluster bucket."""
         per_night = self.service.n_baseline // self.service.baseline_nights
         parts = [
-            self._rows(d, per_night, changed=False) for d in range(self.service.baseline_nights)
+            self.rows(d, per_night, changed=False) for d in range(self.service.baseline_nights)
         ]
         values, segments, buckets = (np.concatenate(p) for p in zip(*parts, strict=True))
         sizes = [len(part[1]) for part in parts]
@@ -138,7 +141,7 @@ class Source:
         service = self.service
         day = service.baseline_nights + number
         changed = number >= service.onset
-        values, segments, _ = self._rows(day, service.n_night, changed=changed)
+        values, segments, _ = self.rows(day, service.n_night, changed=changed)
         order = np.argsort(segments, kind="stable")
         values, segments = values[order], segments[order]
         member = (segments == np.arange(service.n_segments)[:, None]).astype(float)
@@ -147,7 +150,8 @@ class Source:
         sums = [n, member @ values, member @ square, member @ (square * values)]
         return np.stack(sums), day % 7
 
-    def _rows(self, day: int, n: int, *, changed: bool) -> tuple[FloatArray, IntArray, IntArray]:
+    def rows(self, day: int, n: int, *, changed: bool) -> tuple[FloatArray, IntArray, IntArray]:
+        """Draw some rows of a day that share its shock: values, segments and cluster buckets."""
         service, rng = self.service, self._rng
         mix = self._mix
         if service.wobble:
@@ -164,10 +168,24 @@ class Source:
         else:
             segments = rng.choice(len(mix), n, p=mix)
             buckets = rng.integers(0, N_BUCKETS, n)
-        moved = service.shock * rng.standard_normal(len(NAMES)) + self._week[day % 7]
+        moved = self._shock() + self._week[day % 7]
         latent += moved.astype(np.float32)
         change = service.change if changed else np.zeros(len(NAMES))
         return self._values(latent, segments, change), segments, buckets
+
+    @contextmanager
+    def one_shock(self) -> Iterator[None]:
+        """Let all rows that are drawn meanwhile share one shock."""
+        self._shared = self._shock()
+        try:
+            yield
+        finally:
+            self._shared = None
+
+    def _shock(self) -> FloatArray:
+        if self._shared is not None:
+            return self._shared
+        return self.service.shock * self._rng.standard_normal(len(NAMES))
 
     def _values(self, latent: FloatArray, segments: IntArray, change: FloatArray) -> FloatArray:
         rate = np.clip(self._rate + np.where(IS_RATE, change, 0.0), 0.0, 1.0)

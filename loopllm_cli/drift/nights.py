@@ -101,7 +101,7 @@ def judge_night(plan: Plan, history: History, before: NightState) -> NightFindin
     fires = (bad > 0).any(axis=0) & plan.paging
     was_worse = before.since >= 0
     fast_fires = (bad[:n_fast] > 0).any(axis=0)
-    recovered = was_worse & ~fast_fires & _is_back(z_bad[1], z_bad[2])
+    recovered = was_worse & ~fast_fires & is_back(z_bad[1], z_bad[2])
     since = np.where(was_worse, before.since, np.where(fires, night, NONE))
     floor = np.where(recovered, max(night - _RECENT + 1, 0), before.floor)
     state = NightState(np.where(recovered, NONE, since), floor)
@@ -185,7 +185,7 @@ def _margins(
     return z_bad, bad, good
 
 
-def _is_back(z_recent: FloatArray, z_week: FloatArray) -> BoolArray:
+def is_back(z_recent: FloatArray, z_week: FloatArray) -> BoolArray:
     """Tell which signals are within their tolerance again (see above)."""
     known, known_week = z_recent > NOT_JUDGED, z_week > NOT_JUDGED
     clearly = known & (z_recent < _CLEARLY_BACK)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from loopllm_cli.config import AlarmsConfig
 from loopllm_cli.errors import ConfigError, ExitCode, MissingExtra, StoreUnavailable
 from loopllm_cli.loop.records import write_run
-from loopllm_cli.model import RunResult
+from loopllm_cli.model import RunResult, Status, WatchResult
 from loopllm_cli.store.project import Project
 
 _FOLDER, _NAME = "alarms", "announced"
@@ -85,7 +86,41 @@ def _state(result: RunResult) -> dict[str, Any]:
     return {"exit_code": int(result.exit_code), "step": deciding.name, "since": since}
 
 
+def announce_watch(
+    project: Project, config: AlarmsConfig, result: WatchResult, said: Sequence[str]
+) -> str:
+    """Send an alarm if a watch is degraded and was not, or the reverse; return what was done.
+
+    Args:
+        said: what to say of it, line by line.
+
+    Raises:
+        ConfigError: an address cannot be read.
+        StoreUnavailable: an alarm could not be delivered; the next slot tries again.
+    """
+    urls = addresses(config)
+    name = f"watch-{result.baseline_hash[:16]}"
+    before = _last(project, name) or {"degraded": False}
+    now = {"degraded": result.status is Status.DEGRADED}
+    if not urls or before == now:
+        return ""
+    if now["degraded"] or config.recovered:
+        word = _WORDS[ExitCode.DEGRADED if now["degraded"] else ExitCode.OK]
+        body = "\n".join([*said, f"watching {', '.join(result.sources)}"])
+        kind = "warning" if now["degraded"] else "success"
+        _deliver(urls, f"loopllm watch: {word}", body, kind)
+    write_run(project, _FOLDER, name, json.dumps(now))
+    return f"told {len(urls)} addresses"
+
+
 def _send(urls: list[str], result: RunResult, page: Path | None) -> None:
+    word = _WORDS.get(ExitCode(result.exit_code), "the run failed")
+    to_do = [f"To do: {step.to_do}" for step in result.steps if step.to_do]
+    body = "\n".join([result.sentence, *to_do, f"{result.run_id}, {result.config}"])
+    _deliver(urls, f"loopllm: {word}", body, _kind(result.exit_code), page)
+
+
+def _deliver(urls: list[str], title: str, body: str, kind: str, page: Path | None = None) -> None:
     import apprise
 
     channel = apprise.Apprise()
@@ -94,13 +129,11 @@ def _send(urls: list[str], result: RunResult, page: Path | None) -> None:
             raise ConfigError(
                 f"[alarms] address {number} is none that Apprise knows", "see its list of services"
             )
-    word = _WORDS.get(ExitCode(result.exit_code), "the run failed")
-    to_do = [f"To do: {step.to_do}" for step in result.steps if step.to_do]
     sent = channel.notify(
-        title=f"loopllm: {word}",
-        body="\n".join([result.sentence, *to_do, f"{result.run_id}, {result.config}"]),
+        title=title,
+        body=body,
         body_format=apprise.NotifyFormat.TEXT,
-        notify_type=_kind(result.exit_code),
+        notify_type=kind,
         attach=str(page) if page else None,
     )
     if not sent:
@@ -115,9 +148,9 @@ def _kind(code: int) -> str:
     return "warning" if code >= ExitCode.DEGRADED else "failure"
 
 
-def _last(project: Project) -> dict[str, Any] | None:
+def _last(project: Project, name: str = _NAME) -> dict[str, Any] | None:
     try:
-        found = json.loads((project.home / _FOLDER / f"{_NAME}.json").read_text(encoding="utf-8"))
+        found = json.loads((project.home / _FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -82,6 +82,7 @@ def create_baseline(project: Project, config: Config, request: BaselineRequest) 
         segments=model,
         profile=measured.profile,
         days=days,
+        hours=measured.hours(),
         weekly=measured.weekly(seasonal_signals(days)),
         sample=draw_sample(measured.rows, fit_attributes(batch, positions)),
         answers=answers,

@@ -104,6 +104,7 @@ from loopllm_cli.model.signals import (
     Worse,
 )
 from loopllm_cli.model.training import SettingChoice, TrainingPlan
+from loopllm_cli.model.watch import WatchEvent, WatchResult
 
 __all__ = [
     "AdapterCard",
@@ -185,6 +186,8 @@ __all__ = [
     "Unpaired",
     "Verdict",
     "VerifyResult",
+    "WatchEvent",
+    "WatchResult",
     "Window",
     "WindowSummary",
     "Worse",

@@ -16,6 +16,7 @@ from loopllm_cli.errors import AlreadyExists, BaselineNotFound, SchemaMismatch, 
 from loopllm_cli.model import SignalInfo, Window, WindowSummary
 from loopllm_cli.profiles.answers import AnswerSpace
 from loopllm_cli.profiles.days import DaySums
+from loopllm_cli.profiles.hours import HourSums
 from loopllm_cli.profiles.profile import Profile
 from loopllm_cli.profiles.sample import RowSample
 from loopllm_cli.profiles.segments import SegmentModel
@@ -28,9 +29,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class Baseline:
     """A named window in sums, and everything needed to measure another window alike.
 
-    `profile` has the sums by segment and cluster bucket; `days` by day and segment; `weekly` by
-    weekday, segment and bucket for the signals that follow the week; `sample` some of the rows
-    in numbers; `answers` what places another window's answers among this one's.
+    `profile` has the sums by segment and cluster bucket; `days` by day and segment; `hours`
+    by hour; `weekly` by weekday, segment and bucket for the signals that follow the week; `sample`
+    some of the rows in numbers; `answers` what places another window's answers among this one's.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Baseline:
     segments: SegmentModel
     profile: Profile
     days: DaySums
+    hours: HourSums
     weekly: Profile
     sample: RowSample
     answers: AnswerSpace
@@ -84,6 +86,7 @@ class Baseline:
             signals=tuple(self.signals[k] for k in at),
             profile=self.profile.columns(names),
             days=self.days.columns(names),
+            hours=self.hours.columns(names),
             weekly=self.weekly.columns(tuple(n for n in self.weekly.signal_names if n in names)),
             sample=self.sample.columns(names),
         )

@@ -204,6 +204,8 @@ def _check_content(baseline: Baseline) -> None:
         raise _UnusableError("its parts do not fit each other")
     if (profile.n > profile.n_rows[:, :, None]).any() or min(profile.n.min(initial=0), 0) < 0:
         raise _UnusableError("its counts contradict each other")
+    if baseline.hours.n.min(initial=0) < 0 or baseline.hours.rest_sq.min(initial=0) < 0:
+        raise _UnusableError("its counts contradict each other")
     if not all(math.isfinite(s.tolerance) and s.tolerance > 0 for s in baseline.signals):
         raise _UnusableError("a tolerance is no number above zero")
 

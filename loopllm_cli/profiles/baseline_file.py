@@ -19,12 +19,13 @@ from loopllm_cli.model import SignalInfo, SignalKind, Window, WindowSummary, Wor
 from loopllm_cli.profiles.answers import AnswerSpace
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.days import DaySums
+from loopllm_cli.profiles.hours import HourSums
 from loopllm_cli.profiles.profile import Profile
 from loopllm_cli.profiles.sample import RowSample
 from loopllm_cli.profiles.season import N_WEEKDAYS
 from loopllm_cli.profiles.segments import SegmentModel
 
-FORMAT = "loopllm.baseline/2"
+FORMAT = "loopllm.baseline/3"
 _SUMS = ("n", "total", "total_sq")
 
 Arrays = dict[str, np.ndarray]
@@ -93,6 +94,7 @@ def _to_arrays(baseline: Baseline) -> Arrays:
         "floors": model.floors,
         "loadings": model.loadings,
         **baseline.days.to_arrays(),
+        **baseline.hours.to_arrays(),
         **baseline.sample.to_arrays(),
         **baseline.answers.to_arrays(),
     }
@@ -124,6 +126,7 @@ def _from_arrays(card: dict[str, Any], arrays: Arrays, digest: str) -> Baseline:
         ),
         profile=_profile("profile", arrays, names, (n_segments, n_buckets)),
         days=DaySums.from_arrays(names, n_segments, arrays),
+        hours=HourSums.from_arrays(names, arrays),
         weekly=_profile("weekly", arrays, weekly, (N_WEEKDAYS * n_segments, n_buckets)),
         sample=RowSample.from_arrays(arrays),
         answers=AnswerSpace.from_arrays(arrays),

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from loopllm_cli.profiles.clusters import cluster_keys, to_buckets
 from loopllm_cli.profiles.days import DaySums, build_days
+from loopllm_cli.profiles.hours import UNKNOWN, HourSums, build_hours
 from loopllm_cli.profiles.profile import Profile, build_profile
 from loopllm_cli.profiles.sample import Rows
 from loopllm_cli.profiles.season import build_weekly, weekdays_of
@@ -60,6 +61,17 @@ class Measured:
             buckets=to_buckets(self.keys),
         )
 
+    def sums(self) -> FloatArray:
+        """Sum the signals by segment, shape (4, n_segments, n_signals): counts and moments."""
+        names, one_day = self.profile.signal_names, np.zeros(len(self.values), "datetime64[D]")
+        days = build_days(names, self.values, self.segments, one_day, self.n_segments)
+        return np.stack([days.n, days.total, days.total_sq, days.total_cu])[:, 0]
+
+    def hours(self) -> HourSums:
+        """Sum the signals' residuals by hour."""
+        names, minutes = self.profile.signal_names, minutes_of(self.batch)
+        return build_hours(names, self.values, self.segments, minutes, self.n_segments)
+
     def weekly(self, names: tuple[str, ...]) -> Profile:
         """Sum some signals by weekday, segment and cluster bucket."""
         at = [self.profile.signal_names.index(name) for name in names]
@@ -107,3 +119,11 @@ def dates_of(batch: RowBatch) -> npt.NDArray[np.datetime64]:
     times = batch.values("request_time")
     days = ["NaT" if t is None else f"{t:%Y-%m-%d}" for t in times]
     return np.array(days, dtype="datetime64[D]")
+
+
+def minutes_of(batch: RowBatch) -> IntArray:
+    """Return each row's minute since 1970 (UTC), `hours.UNKNOWN` where its time is unknown."""
+    times = batch.values("request_time")
+    return np.array(
+        [UNKNOWN if t is None else int(t.timestamp()) // 60 for t in times], dtype=np.int64
+    )

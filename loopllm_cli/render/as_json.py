@@ -43,6 +43,8 @@ from loopllm_cli.model import (
     Shown,
     TrainingPlan,
     VerifyResult,
+    WatchEvent,
+    WatchResult,
 )
 from loopllm_cli.render.numbers import utc
 
@@ -69,6 +71,7 @@ Result = (
     | ReviewImport
     | ExportSummary
     | RunResult
+    | WatchResult
     | Diagnosis
 )
 T = TypeVar(
@@ -81,6 +84,7 @@ T = TypeVar(
     IngestSummary,
     ForgetSummary,
     RunResult,
+    WatchResult,
 )
 
 SCHEMAS: dict[type, str] = {
@@ -106,6 +110,7 @@ SCHEMAS: dict[type, str] = {
     ReviewSummary: "loopllm.review/1",
     ReviewImport: "loopllm.review-import/1",
     RunResult: "loopllm.run/1",
+    WatchResult: "loopllm.watch/1",
     Diagnosis: "loopllm.doctor/1",
 }
 
@@ -113,6 +118,12 @@ SCHEMAS: dict[type, str] = {
 def to_json(result: Result) -> str:
     """Write a result with its schema."""
     return mapping_json(SCHEMAS[type(result)], _plain(result))
+
+
+def to_json_line(event: WatchEvent) -> str:
+    """Write an event of a watch as one line, for what reads a stream."""
+    document = {**_plain(event), "schema": "loopllm.watch-event/1"}
+    return json.dumps(document, sort_keys=True, allow_nan=False) + "\n"
 
 
 def baseline_json(card: Mapping[str, Any]) -> str:

@@ -112,6 +112,21 @@ class Project:
             yield
 
     @contextmanager
+    def watching(self, key: str) -> Iterator[None]:
+        """Keep a second watch of the same thing out.
+
+        Raises:
+            Locked: another one goes on.
+            StoreUnavailable: the place cannot be written.
+        """
+        with self._locked(f"watch-{key}.lock", 0) as got:
+            if not got:
+                raise Locked(
+                    f"these sources are being watched already, for {self.home}", "one is enough"
+                )
+            yield
+
+    @contextmanager
     def writing(self, timeout_s: float) -> Iterator[None]:
         """Hold the store's write lock, which the system frees even when a process is killed.
 

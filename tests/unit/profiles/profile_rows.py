@@ -16,6 +16,7 @@ from loopllm_cli.profiles.answers import fit_answers
 from loopllm_cli.profiles.attributes import fit_attributes
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.profiles.days import build_days
+from loopllm_cli.profiles.hours import build_hours
 from loopllm_cli.profiles.profile import build_profile
 from loopllm_cli.profiles.sample import Rows, draw_sample
 from loopllm_cli.profiles.season import build_weekly
@@ -78,6 +79,7 @@ def baseline_of(name: str = "v1", model: SegmentModel | None = None) -> Baseline
         segments=model,
         profile=build_profile(names, values, segments, buckets, model.n_segments),
         days=build_days(names, values, segments, dates, model.n_segments),
+        hours=build_hours(names, values, segments, np.arange(200), model.n_segments),
         weekly=build_weekly(names[:1], values[:, :1], places, model.n_segments),
         sample=draw_sample(rows, fit_attributes(batch, positions)),
         answers=answers,

@@ -51,24 +51,26 @@ BUDGET = 2.0
 BROKEN = 4
 """The signal that breaks: a rate of 2%, up is worse, tolerance one point, as refusals are."""
 JOB_HOUR = 3
-_CHUNK = 60
+_REACH_HOURS = -(-REACH // MINUTES)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """A service and how much of it comes: rows a second on average, by day and night alike 1 to 9.
+    """A service and how many rows a second of it come.
 
-    `baseline_days` of it are the baseline, thinned to `n_baseline` rows.
+    They swing by the share `wave` about their mean over the day. `baseline_days` of the service are
+    the baseline, thinned to `n_baseline` rows.
     """
 
     service: Service
     per_second: float
     n_baseline: int = 50_000
     baseline_days: int = 14
+    wave: float = 0.8
 
     def per_hour(self, hour: int) -> float:
-        """Return the expected rows of an hour of the day: quiet at night, busy in the evening."""
-        wave = 1 + 0.8 * np.sin((hour % HOURS - 9) / HOURS * 2 * np.pi)
+        """Return the expected rows of an hour of the day: quiet at night, busy in the afternoon."""
+        wave = 1 + self.wave * np.sin((hour % HOURS - 9) / HOURS * 2 * np.pi)
         return float(self.per_second * MINUTES * MINUTES * wave)
 
 
@@ -178,27 +180,32 @@ def break_delay(traffic: Traffic, seed: tuple[int, int]) -> tuple[float, float]:
     """
     watched = Watched.begin(traffic, seed)
     limit = threshold(watched.plan, BUDGET, SLOT_SECONDS)
-    begin = int(watched.rng.integers(REACH // MINUTES, 2 * HOURS - REACH // MINUTES))
+    begin = int(watched.rng.integers(_REACH_HOURS, 2 * HOURS - _REACH_HOURS))
     onset = int(watched.rng.integers(0, MINUTES * MINUTES))
-    hours = range(begin - REACH // MINUTES, begin + REACH // MINUTES + 1)
+    hours = range(begin - _REACH_HOURS, begin + _REACH_HOURS + 1)
     slots = np.concatenate(
         [watched.hour(h, None if h < begin else onset if h == begin else 0) for h in hours],
         axis=1,
     )
-    newest = np.arange(REACH + onset // MINUTES, slots.shape[1])
+    begun = _REACH_HOURS * MINUTES
+    newest = np.arange(begun + onset // MINUTES, slots.shape[1])
     delay = np.inf
     for k in newest:
         windows = windows_of(slots, np.array([k]))
         z = slot_scores(watched.plan, windows, np.full(len(WINDOWS), watched.weekday(begin)))
         if (z[:, BROKEN] > limit).any():
-            delay = (k - REACH + 1) * SLOT_SECONDS - onset
+            delay = (k - begun + 1) * SLOT_SECONDS - onset
             break
     return delay, _night_delay(watched, begin, onset)
 
 
 def _night_delay(watched: Watched, begin: int, onset: int) -> float:
-    """Return the seconds until the ledger of the day of the break is judged, if it pages."""
-    day = begin // HOURS
+    """Return the seconds until the ledger of the day of the break is judged, if it pages.
+
+    Nights are drawn with at most a row a second, which is plenty for them.
+    """
+    day, traffic = begin // HOURS, watched.traffic
+    watched = replace(watched, traffic=replace(traffic, per_second=min(traffic.per_second, 1.0)))
     sums = sum(
         watched.hour(h, None if h < begin else onset if h == begin else 0).sum(axis=1)
         for h in range(day * HOURS, (day + 1) * HOURS)
@@ -243,7 +250,7 @@ def print_delay(n_runs: int, jobs: int) -> None:
         sizes = tuple(rise if k == BROKEN else 0.0 for k in range(len(NAMES)))
         for per_second in (20.0, 1.0, 0.1):
             service = replace(Service(session=8, wobble=25.0, shock=0.05), sizes=sizes)
-            work = partial(break_delay, Traffic(service, per_second))
+            work = partial(break_delay, Traffic(service, per_second, wave=0.0))
             found = np.array(list(_map(work, n_runs, jobs)))
             watch, night = found[:, 0], found[:, 1]
             print(

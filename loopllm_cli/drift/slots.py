@@ -13,7 +13,7 @@ By the union bound the expected number of false alarms in a year is at most B, h
 depend on each other, as long as the score's tail is no heavier than the normal one: measured in
 `scripts/simulate_watch.py`. Windows longer than four hours are the nightly ledger's.
 
-A signal is worse from the first alarm until the windows of 5 and 15 slots are back within its
+A signal is worse from the first alarm until the windows of 9 and 27 slots are back within its
 tolerance, as nights are (`nights.is_back`). Windows do not reach back before a recovery.
 """
 
@@ -34,11 +34,11 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-WINDOWS = (1, 5, 15, 60, 240)
+WINDOWS = (1, 3, 9, 27, 81, 243)
 """Slots in the windows that are looked at: with slots of a minute, up to four hours."""
 REACH = WINDOWS[-1]
 SECONDS_PER_YEAR = 365 * 24 * 3600
-_BACK = (1, 2)
+_BACK = (2, 3)
 """Places in `WINDOWS` of the two that say that a signal is back."""
 
 

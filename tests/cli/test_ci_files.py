@@ -17,6 +17,7 @@ from command_line import ROOT, environment, loopllm
 from typer.testing import CliRunner
 
 from loopllm_cli.app import app
+from loopllm_cli.sources.follow import SUFFIXES
 
 FOLDER = ROOT / "configs" / "ci"
 
@@ -81,7 +82,8 @@ def test_the_action_hands_over_every_input_and_no_other() -> None:
 def commands() -> list[list[str]]:
     """Return every `loopllm` command that the files hold."""
     found = [line.split() for line in read("gitlab.yml")["loopllm"]["script"]]
-    found.append(unit("loopllm.service")["Service"]["ExecStart"].split())
+    for name in ("loopllm.service", "loopllm-watch.service"):
+        found.append(unit(name)["Service"]["ExecStart"].split())
     pod = read("cronjob.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     found.append(["loopllm", *pod["containers"][0]["args"]])
     return found
@@ -103,6 +105,17 @@ def test_findings_are_no_failures_of_the_unit_and_no_reason_to_retry() -> None:
     assert {10, 11, 12} <= set(rule["onExitCodes"]["values"])
     assert not {1, 4, 143} & set(rule["onExitCodes"]["values"])
     assert "Persistent" in unit("loopllm.timer")["Timer"]
+
+
+def test_the_collector_writes_what_the_watch_can_follow() -> None:
+    config = read("otel-collector.yaml")
+    exporter = config["exporters"]["file"]
+    assert "json" == exporter["format"]
+    assert "compression" not in exporter
+    assert Path(exporter["path"]).suffix in SUFFIXES
+    used = config["service"]["pipelines"]["traces"]
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(used[kind]) == set(config[kind])
 
 
 def test_the_image_holds_what_the_package_is_built_from() -> None:

@@ -16,8 +16,8 @@ from command_line import loopllm
 
 from loopllm_cli.config import AlarmsConfig
 from loopllm_cli.errors import ConfigError, StoreUnavailable
-from loopllm_cli.loop.alarms import announce
-from loopllm_cli.model import RunResult, RunStep, StepEnd
+from loopllm_cli.loop.alarms import announce, announce_watch
+from loopllm_cli.model import RunResult, RunStep, Status, StepEnd, WatchResult
 from loopllm_cli.store.project import Project
 
 pytest.importorskip("apprise")
@@ -71,6 +71,29 @@ def test_a_state_is_told_once_and_its_end_too(tmp_path: Path, heard: list[dict[s
     assert "the same state as before: nobody was told" == said[2] == said[5]
     assert "warning" == heard[0]["type"]
     assert "To do: look" in heard[0]["message"]
+
+
+def test_a_watch_is_told_when_it_turns_and_when_it_is_back(
+    tmp_path: Path, heard: list[dict[str, Any]]
+) -> None:
+    project, calm = Project(tmp_path), watched(Status.OK)
+    broken = replace(calm, status=Status.DEGRADED)
+    states = [calm, broken, broken, calm, calm]
+    said = [announce_watch(project, CONFIG, one, ["refusal is worse"]) for one in states]
+    assert ["", "told 1 addresses", "", "told 1 addresses", ""] == said
+    assert ["loopllm watch: degraded", "loopllm watch: all is well again"] == [
+        one["title"] for one in heard
+    ]
+    assert "refusal is worse" in heard[0]["message"]
+    assert ["warning", "success"] == [one["type"] for one in heard]
+
+
+def watched(status: Status) -> WatchResult:
+    """Return how a watch stands."""
+    return WatchResult(
+        "v1", "0" * 64, ("live",), status, datetime(2026, 10, 12, tzinfo=UTC), 1, 60.0, 9, 0, 0, 0,
+        2.0, 0.0, (), (), "1",
+    )  # fmt: skip
 
 
 def test_one_degradation_follows_another(tmp_path: Path, heard: list[dict[str, Any]]) -> None:

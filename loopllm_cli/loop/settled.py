@@ -1,8 +1,8 @@
 """Answers that are surely still good, on traffic that did not drift.
 
 The same context, answered in the same words then and now, or an answer that is known to be right:
-whatever else a correction changes, not this. Found in the store, so that no window has to be read
-whole.
+whatever else a correction changes, not this. Then, as nothing drifted there, what is answered today
+and nobody disliked. Found in the store, so that no window has to be read whole.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from loopllm_cli.store.windows import where_clause
 
 UNCHANGED = "same answer as in the baseline"
 RIGHT = "known to be right"
+TODAY = "answered so today"
 # Five times what is retained by default: the split and the guards refuse some of them.
 _MOST = 5_000
 _PER_CONTEXT = "row_number() OVER (PARTITION BY context_hash ORDER BY request_time, interaction_id)"
@@ -38,18 +39,18 @@ def settled_answers(
     """Return answers of the drift run's window that a correction must not change.
 
     First those that the baseline's window has in the same words to the same context, then those
-    that are known to be right. One per context and reason, the first in time, of contexts in the
-    order of their hash; none from a drifted segment, and none that somebody disliked or corrected.
+    that are known to be right, then any others. One per context and reason, the first in time, of
+    contexts in the order of their hash; none from a drifted segment, and none that somebody
+    disliked or corrected.
     """
-    return [*_of(project, drift, evidence, UNCHANGED), *_of(project, drift, evidence, RIGHT)]
+    return [one for why in _SQL for one in _of(project, drift, evidence, why)]
 
 
 def _of(
     project: Project, drift: tuple[DriftResult, Baseline], evidence: Evidence, why: str
 ) -> Iterator[Settled]:
     run, baseline = drift
-    sql = _right_sql(run) if why == RIGHT else _unchanged_sql(run, baseline)
-    rows = tables.select(project.interactions, sql)
+    rows = tables.select(project.interactions, _SQL[why](run, baseline))
     if rows is None or not rows.num_rows:
         return
     segments = baseline.segments
@@ -58,7 +59,7 @@ def _of(
     for answer in to_answers(rows, labels):
         if answer.segment in drifted or _is_disliked(answer, evidence):
             continue
-        if not _is_left_to_verify(answer) and (why == UNCHANGED or _is_right(answer)):
+        if not _is_left_to_verify(answer) and (why != RIGHT or _is_right(answer)):
             yield answer, why
 
 
@@ -73,8 +74,16 @@ def _unchanged_sql(run: DriftResult, baseline: Baseline) -> str:
     )
 
 
-def _right_sql(run: DriftResult) -> str:
-    first = _first_sql(run, "reference_answer IS NOT NULL")
+def _right_sql(run: DriftResult, _: Baseline) -> str:
+    return _any_sql(run, "reference_answer IS NOT NULL")
+
+
+def _today_sql(run: DriftResult, _: Baseline) -> str:
+    return _any_sql(run, "reference_answer IS NULL")
+
+
+def _any_sql(run: DriftResult, condition: str) -> str:
+    first = _first_sql(run, condition)
     return f"SELECT * FROM ({first}) AS c WHERE place = 1 ORDER BY context_hash LIMIT {_MOST}"
 
 
@@ -84,6 +93,9 @@ def _first_sql(run: DriftResult, condition: str) -> str:
         "AND error_type IS NULL AND content_state = 'full' AND tool_definitions IS NULL "
         f"AND {condition}"
     )
+
+
+_SQL = {UNCHANGED: _unchanged_sql, RIGHT: _right_sql, TODAY: _today_sql}
 
 
 def _is_right(answer: Answer) -> bool:

@@ -39,7 +39,8 @@ def choose_retained(
 
     Liked ones up to `retention`; settled ones as far as these are fewer than `retention_share` of
     the training pairs, or than `FEWEST`. None shares a user, a conversation or nearly its prompt
-    with a held-out pair, and none is what a pair calls the worse.
+    with a held-out pair, and none is what a pair calls the worse; of the settled ones, none says
+    what any pair calls the worse: the borders of segments are not those of topics.
 
     Args:
         split: training and held-out pairs.
@@ -50,8 +51,11 @@ def choose_retained(
     liked = _in_turns(_liked(evidence, untouched, gate, most))[:most]
     share = math.ceil(config.retention_share * len(train))
     wanted = min(config.retention, max(FEWEST, share) if share else 0)
+    worse = {normalise(pair.rejected) for pair in train}
     settled = _in_turns(
-        _retained(answer, (), why) for answer, why in untouched.settled if gate.takes(answer)
+        _retained(answer, (), why)
+        for answer, why in untouched.settled
+        if normalise(answer.text) not in worse and gate.takes(answer)
     )
     return liked + settled[: max(0, wanted - len(liked))]
 

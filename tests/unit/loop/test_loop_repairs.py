@@ -10,7 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from drifted import HALF, compare, logs
-from factories import REFUSAL, START, corrections_for, feedback_record, stamp, write_jsonl
+from factories import (
+    REFUSAL,
+    START,
+    corrections_for,
+    feedback_record,
+    flat_record,
+    stamp,
+    write_jsonl,
+)
 
 from loopllm_cli.config import Config, PairsConfig
 from loopllm_cli.errors import AuditFailed, NoFeedback, UsageError
@@ -130,3 +138,29 @@ def test_answers_that_have_not_changed_are_retained_before_those_known_to_be_rig
     rows = pq.read_table(Path(few.path) / "provenance.parquet").to_pylist()
     kept = Counter(row["rule"] for row in rows if row["split"] == "retention")
     assert {"same answer as in the baseline": 20} == kept
+
+
+def test_what_is_answered_today_fills_up_but_not_what_a_pair_calls_the_worse(
+    project_dir: Path,
+) -> None:
+    """The refusal of a parcel's question lies beyond the border of the topic that refuses."""
+    late = stamp(START + timedelta(days=27))
+    new = {"timestamp": late, "model": "m-2", "prompt_name": "track"}
+    asked = [
+        flat_record(
+            9000 + k,
+            prompt=f"May I see parcel {k}?",
+            response=f"Here is {k}.",
+            user_id=f"v{k}",
+            **new,
+        )
+        for k in range(30)
+    ]
+    asked[0]["response"] = REFUSAL
+    project = compare(project_dir, [*logs(), *asked])
+    summary = make_pairs(project, Config(pairs=PairsConfig(retention_share=100.0)), FROM_DRIFT)
+    folder = Path(summary.path)
+    rows = pq.read_table(folder / "provenance.parquet").to_pylist()
+    assert 20 <= sum(row["rule"] == "answered so today" for row in rows) < 30
+    kept = pq.read_table(folder / "data" / "retention.parquet").to_pylist()
+    assert REFUSAL not in {row["chosen"][0]["content"] for row in kept}

@@ -25,6 +25,7 @@ from loopllm_cli.commands import (
     report,
     run,
     status,
+    upkeep,
     verify,
     watch,
 )
@@ -80,6 +81,7 @@ app.command("watch")(watch.watch)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
+app.command("upkeep")(upkeep.upkeep)
 app.command("forget")(forget.forget)
 
 

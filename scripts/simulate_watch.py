@@ -246,7 +246,7 @@ def print_delay(n_runs: int, jobs: int) -> None:
     print(f"\nFrom the break of a rate of 2% to its alarm, {n_runs} services per line")
     print(f"{'rise':>7}{'rows a second':>15}{'median':>9}{'95%':>8}{'within 3 min':>14}", end="")
     print(f"{'within 1 h':>12}{'next job, median':>19}")
-    for rise in (0.10, 0.05, 0.03):
+    for rise in (0.10, 0.05):
         sizes = tuple(rise if k == BROKEN else 0.0 for k in range(len(NAMES)))
         for per_second in (20.0, 1.0, 0.1):
             service = replace(Service(session=8, wobble=25.0, shock=0.05), sizes=sizes)

@@ -18,7 +18,7 @@ UntilOption = Annotated[
     typer.Option(
         "--until",
         metavar="STEP",
-        help="The last step: ingest, drift, pairs, correct, verify or promote.",
+        help="The last step: ingest, upkeep, drift, pairs, correct, verify or promote.",
     ),
 ]
 DryOption = Annotated[

@@ -71,7 +71,7 @@ def _store(project: Project, _: Path | None) -> Iterator[Examined]:
             text = f"{text}; some were written by a newer loopllm (schema {version})"
             yield Examined(name, Severity.FAIL, text, "install that version or a newer one")
         elif n_files > _MOST_FILES:
-            yield Examined(name, Severity.WARN, text, "ingest larger exports, or more at a time")
+            yield Examined(name, Severity.WARN, text, "put them together: loopllm upkeep")
         else:
             yield Examined(name, Severity.OK, text)
 

@@ -38,11 +38,13 @@ from loopllm_cli.model import (
 from loopllm_cli.profiles.baseline import read_baseline
 from loopllm_cli.render.as_json import to_json
 from loopllm_cli.store.project import Project
+from loopllm_cli.store.upkeep import keep_up
 
 if TYPE_CHECKING:
     from loopllm_cli.loop.rung_work import LadderProgress
 
 _DAY = timedelta(days=1)
+_LOCK_WAIT_S = 600.0
 _MOST_NAMED = 3
 
 
@@ -105,6 +107,17 @@ def _ingest_words(read: list[IngestSummary]) -> str:
     rejected = sum(one.n_rejected for one in read)
     said = f"{rows:,} new responses, {votes:,} new votes"
     return f"{said}, {rejected:,} rejected lines" if rejected else said
+
+
+def upkeep(night: Night) -> RunStep:
+    """Put small files of the tables together, once there are many."""
+    found = keep_up(night.project, _LOCK_WAIT_S).tables
+    joined, removed = sum(t.n_joined for t in found), sum(t.n_removed for t in found)
+    if not joined and not removed:
+        files = sum(t.n_files for t in found)
+        return RunStep("upkeep", StepEnd.DONE, f"nothing to do for the tables' {files:,} files")
+    text = f"{joined:,} small files put together, {removed:,} old files removed"
+    return RunStep("upkeep", StepEnd.DONE, text)
 
 
 def drift(night: Night) -> RunStep:
@@ -331,6 +344,7 @@ def promote(night: Night) -> RunStep:
 
 STEPS: dict[str, Callable[[Night], RunStep]] = {
     "ingest": ingest,
+    "upkeep": upkeep,
     "drift": drift,
     "pairs": pairs,
     "correct": correct,

@@ -16,6 +16,7 @@ from loopllm_cli.model import RunResult, RunStep, StepEnd
 from loopllm_cli.profiles.baseline import read_baseline
 from loopllm_cli.sources.files import expand_paths
 from loopllm_cli.store.project import Project
+from loopllm_cli.store.upkeep import keep_up
 
 
 def plan_loop(project: Project, config: Config, request: RunRequest) -> RunResult:
@@ -45,6 +46,13 @@ def _ingest(project: Project, config: Config, _: datetime) -> str:
     files = expand_paths([str(project.root / source) for source in config.run.sources])
     size = sum(Path(name).stat().st_size for name in files) / 1e6
     return f"would look into {len(files):,} files ({size:,.1f} MB), and read what is new in them"
+
+
+def _upkeep(project: Project, _: Config, __: datetime) -> str:
+    joined = sum(t.n_joined for t in keep_up(project, 0.0, dry_run=True).tables)
+    return (
+        f"would put {joined:,} small files together" if joined else "nothing to do for the tables"
+    )
 
 
 def _drift(project: Project, config: Config, now: datetime) -> str:
@@ -86,6 +94,7 @@ def _promote(project: Project, config: Config, _: datetime) -> str:
 
 _PLANS: dict[str, Callable[[Project, Config, datetime], str]] = {
     "ingest": _ingest,
+    "upkeep": _upkeep,
     "drift": _drift,
     "pairs": _pairs,
     "correct": _correct,

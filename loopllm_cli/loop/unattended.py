@@ -26,6 +26,8 @@ from loopllm_cli.store.project import Project
 
 _FAILURES = (ExitCode.BUG, ExitCode.SETUP, ExitCode.USAGE, ExitCode.DATA)
 """Failures by gravity; any of them decides before any finding."""
+_STANDS_ALONE = ("ingest", "upkeep")
+"""Steps without which the others can do: what is in the store can be judged."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,6 @@ def _attempt(night: Night, name: str, before: tuple[RunStep, ...], request: RunR
             raise
         bug = request.on_bug(error)
         step = RunStep(name, StepEnd.FAILED, bug.message, ExitCode.BUG, to_do=bug.hint)
-    if step.end is StepEnd.FAILED and name != "ingest":
+    if step.end is StepEnd.FAILED and name not in _STANDS_ALONE:
         night.stopped = f"{name} failed"
     return replace(step, seconds=time.monotonic() - begun)

@@ -83,6 +83,29 @@ class ForgetSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class TableUpkeep:
+    """What was done for one table: its files before and after.
+
+    `n_joined` small files were put together (0: not worth it); `n_removed` files had not been
+    part of the table for a week.
+    """
+
+    name: str
+    n_files_before: int
+    n_files: int
+    n_joined: int
+    n_removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What was done to keep the tables fit."""
+
+    tables: tuple[TableUpkeep, ...]
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A part of the store, as asked for. Times are UTC; `until` is exclusive."""
 

@@ -42,6 +42,7 @@ from loopllm_cli.model import (
     RunResult,
     Shown,
     TrainingPlan,
+    Upkeep,
     VerifyResult,
     WatchEvent,
     WatchResult,
@@ -72,6 +73,7 @@ Result = (
     | ExportSummary
     | RunResult
     | WatchResult
+    | Upkeep
     | Diagnosis
 )
 T = TypeVar(
@@ -112,6 +114,7 @@ SCHEMAS: dict[type, str] = {
     RunResult: "loopllm.run/1",
     WatchResult: "loopllm.watch/1",
     Diagnosis: "loopllm.doctor/1",
+    Upkeep: "loopllm.upkeep/1",
 }
 
 

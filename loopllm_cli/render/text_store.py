@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from loopllm_cli.model import IngestSummary
+from loopllm_cli.model import IngestSummary, Upkeep
 from loopllm_cli.render import numbers
 from loopllm_cli.render.clean import clean_text
 from loopllm_cli.render.text_layout import LABEL, emit, labelled, table, width_of
@@ -33,6 +33,22 @@ def write_ingest(console: Console, result: IngestSummary) -> None:
         same = numbers.count(result.n_sources_unchanged, "source")
         lines += labelled("unchanged", [f"{same} read before and skipped"], width)
     emit(console, lines)
+
+
+def write_upkeep(console: Console, result: Upkeep) -> None:
+    """Write, table by table, what was done."""
+    width = width_of(console)
+    lines: list[Text] = []
+    for one in result.tables:
+        said = [numbers.count(one.n_files_before, "file")]
+        if one.n_joined:
+            verb = "would be put together" if result.dry_run else f"put together: {one.n_files} now"
+            said.append(f"{one.n_joined:,} small ones {verb}")
+        if one.n_removed:
+            verb = "would go" if result.dry_run else "removed"
+            said.append(f"{one.n_removed:,} old ones {verb}")
+        lines += labelled(one.name, said if len(said) > 1 else [*said, "nothing to do"], width)
+    emit(console, lines or labelled("upkeep", ["there are no tables yet"], width))
 
 
 def _formats(result: IngestSummary, width: int) -> list[Text]:

@@ -75,7 +75,7 @@ def create(location: Location, rows: pa.Table, *, app_ids: Sequence[str] = ()) -
             ),
         )
     except (DeltaError, OSError) as error:
-        raise _unwritable(location, error) from error
+        raise unwritable(location, error) from error
 
 
 def create_empty(location: Location, description: str) -> None:
@@ -95,7 +95,7 @@ def create_empty(location: Location, description: str) -> None:
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except (DeltaError, OSError) as error:
-        found = _unwritable(location, error)
+        found = unwritable(location, error)
         if not isinstance(found, Locked):
             raise found from error
 
@@ -132,7 +132,7 @@ def append(
             commit_properties=CommitProperties(app_transactions=_marks(app_ids)),
         )
     except (DeltaError, OSError) as error:
-        raise _unwritable(location, error) from error
+        raise unwritable(location, error) from error
 
 
 def replace(
@@ -161,14 +161,15 @@ def replace(
             commit_properties=CommitProperties(app_transactions=_marks(())),
         ).when_matched_update_all().execute()
     except (DeltaError, OSError) as error:
-        raise _unwritable(location, error) from error
+        raise unwritable(location, error) from error
 
 
 def _marks(app_ids: Sequence[str]) -> list[Transaction]:
     return [MARK, *(Transaction(app_id, 1) for app_id in app_ids)]
 
 
-def _unwritable(location: Location, error: Exception) -> StoreUnavailable | Locked:
+def unwritable(location: Location, error: Exception) -> StoreUnavailable | Locked:
+    """Return the error for a table that could not be written: the disk, or another writer."""
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     if not full and (isinstance(error, CommitFailedError) or "already exists" in str(error)):
         return Locked(

@@ -146,7 +146,7 @@ def test_after_a_promotion_only_what_came_since_is_compared(
 def test_until_names_the_last_step(watched: Path) -> None:
     code, document = run("--until", "drift")
     assert 10 == code
-    assert ["ingest", "drift"] == list(ends(document))
+    assert ["ingest", "upkeep", "drift"] == list(ends(document))
     said = loopllm("run", "--until", "dirft")
     assert 2 == said.code
     assert "ingest, drift, pairs" in said.err

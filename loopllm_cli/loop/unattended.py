@@ -18,6 +18,7 @@ from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import ConfigError, ExitCode, LoopllmError, Terminated, UsageError
 from loopllm_cli.loop.alarms import addresses
+from loopllm_cli.loop.config_secrets import refuse_secrets
 from loopllm_cli.loop.night_steps import STEPS, Night
 from loopllm_cli.loop.records import write_run
 from loopllm_cli.model import RunResult, RunStep, StepEnd
@@ -75,11 +76,12 @@ def run_loop(project: Project, config: Config, request: RunRequest) -> RunResult
 
 
 def check(config: Config) -> None:
-    """Refuse settings under `[run]` that make no sense.
+    """Refuse settings under `[run]` that make no sense, and secrets anywhere.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: a value is out of range, or a secret.
     """
+    refuse_secrets(config)
     asked = config.run
     for name, value, least in (
         ("window_days", asked.window_days, 1),

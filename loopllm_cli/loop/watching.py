@@ -34,6 +34,7 @@ from loopllm_cli.drift.slots import (
 )
 from loopllm_cli.errors import ConfigError
 from loopllm_cli.loop.comparable import comparable_signals
+from loopllm_cli.loop.config_secrets import refuse_secrets
 from loopllm_cli.loop.watch_state import WatchState, read_state, write_state
 from loopllm_cli.model import Status, WatchEvent, WatchResult
 from loopllm_cli.profiles.baseline import Baseline, read_baseline
@@ -247,6 +248,7 @@ def watching(project: Project, config: Config, request: WatchRequest) -> Iterato
 
 
 def _check(config: Config) -> None:
+    refuse_secrets(config)
     asked = config.watch
     if not _LEAST_SECONDS <= asked.slot_seconds <= _MOST_SECONDS:
         raise ConfigError(

@@ -368,3 +368,18 @@ def test_a_run_that_was_killed_at_any_moment_ends_as_an_undisturbed_one(
             one.send_signal(signal.SIGKILL)
     subprocess.run(command, env=environment(), check=False, capture_output=True, cwd=disturbed)
     assert expected == state(disturbed)
+
+
+@pytest.mark.parametrize(
+    "command", [("run", "--dry-run"), ("run",), ("watch", "exports", "--once")]
+)
+def test_a_secret_in_the_config_is_refused_and_not_repeated(
+    watched: Path, command: tuple[str, ...]
+) -> None:
+    secret = "AKIA" + "IOSFODNN7EXAMPLQ"
+    address = f"s3://bucket/{secret}/exports"
+    Path("loopllm.toml").write_text(f'[run]\nsources = ["{address}"]\n')
+    said = loopllm(*command)
+    assert 2 == said.code
+    assert "[run] sources holds a secret" in said.err
+    assert secret not in said.out + said.err

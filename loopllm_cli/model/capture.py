@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from loopllm_cli.model.display import Displayed
+
 Message = dict[str, Any]
 """One chat message, `{"role": ..., "content": ...}`, as TRL and chat templates take it."""
 
 
 @dataclass(frozen=True, slots=True)
-class IngestSummary:
+class IngestSummary(Displayed):
     """What became of every line that was read.
 
     A line is a line of JSON, a row of a table or an element of an array. Always
@@ -98,7 +100,7 @@ class TableUpkeep:
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class Upkeep(Displayed):
     """What was done to keep the tables fit."""
 
     tables: tuple[TableUpkeep, ...]

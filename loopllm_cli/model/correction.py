@@ -7,12 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from loopllm_cli.model.display import Displayed
 from loopllm_cli.model.drift import Comparison
 from loopllm_cli.model.signals import SignalInfo
 
 
 @dataclass(frozen=True, slots=True)
-class AdapterCard:
+class AdapterCard(Displayed):
     """What was trained, on what, and how it went."""
 
     path: str
@@ -73,7 +74,7 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyResult:
+class VerifyResult(Displayed):
     """The proof (or its failure) that an adapter repairs the drift and breaks nothing else."""
 
     run_id: str

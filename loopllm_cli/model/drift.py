@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from loopllm_cli.model.capture import Window, WindowSummary
+from loopllm_cli.model.display import Displayed
 from loopllm_cli.model.signals import SignalInfo
 
 
@@ -181,7 +182,7 @@ class DailyPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftResult:
+class DriftResult(Displayed):
     """The verdict of one comparison of a window with a baseline, with all that explains it."""
 
     run_id: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loopllm_cli.model.correction import AdapterCard, Gate
+from loopllm_cli.model.display import Displayed
 
 
 class RungEnd(StrEnum):
@@ -42,7 +43,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class LadderResult:
+class LadderResult(Displayed):
     """Every rung that was tried, lowest first, and the adapter that is kept.
 
     `adapter` is None where no rate passed; `stopped` says why no further rate was tried, and

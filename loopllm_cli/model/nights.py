@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loopllm_cli.model.display import Displayed
 from loopllm_cli.model.drift import Status, Verdict
 from loopllm_cli.model.signals import SignalInfo
 
@@ -47,7 +48,7 @@ class NightPage:
 
 
 @dataclass(frozen=True, slots=True)
-class NightsResult:
+class NightsResult(Displayed):
     """The state of a nightly watch after its newest night.
 
     `spent` is the bound on the expected number of false pages so far, of `budget` per 365 nights.

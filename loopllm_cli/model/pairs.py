@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from loopllm_cli.model.capture import Message
+from loopllm_cli.model.display import Displayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class PairsSummary:
+class PairsSummary(Displayed):
     """What became of every piece of feedback that was looked at.
 
     Every piece of feedback either stands in at least one pair or is counted once in `dropped`;

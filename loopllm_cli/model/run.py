@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from loopllm_cli.model.correction import AdapterCard, VerifyResult
+from loopllm_cli.model.display import Displayed
 from loopllm_cli.model.drift import DriftResult
 from loopllm_cli.model.pairs import PairsSummary, Severity
 
@@ -48,7 +49,7 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Displayed):
     """Everything that `doctor` looked at, in its order."""
 
     examined: tuple[Examined, ...]
@@ -94,7 +95,7 @@ class ProjectFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Displayed):
     """A whole run; `ended` is None in the record of one that was killed.
 
     `config` is the file it followed, `config_hash` the SHA-256 of its bytes, `until` the last step

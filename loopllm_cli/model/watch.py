@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from loopllm_cli.model.display import Displayed
 from loopllm_cli.model.drift import Status
 from loopllm_cli.model.signals import SignalInfo
 
@@ -29,7 +30,7 @@ class WatchEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchResult:
+class WatchResult(Displayed):
     """How a watch stands after its newest slot.
 
     `worse` holds, of every signal that is worse now, the event in which it turned; `events` the

@@ -120,12 +120,12 @@ SCHEMAS: dict[type, str] = {
 
 def to_json(result: Result) -> str:
     """Write a result with its schema."""
-    return mapping_json(SCHEMAS[type(result)], _plain(result))
+    return mapping_json(SCHEMAS[type(result)], to_plain(result))
 
 
 def to_json_line(event: WatchEvent) -> str:
     """Write an event of a watch as one line, for what reads a stream."""
-    document = {**_plain(event), "schema": "loopllm.watch-event/1"}
+    document = {**to_plain(event), "schema": "loopllm.watch-event/1"}
     return json.dumps(document, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -147,22 +147,22 @@ def error_json(error: LoopllmError) -> str:
 
 def mapping_json(schema: str, content: Mapping[str, Any]) -> str:
     """Write any mapping under the name of a schema, with one newline at the end."""
-    document = {**_plain(content), "schema": schema}
+    document = {**to_plain(content), "schema": schema}
     return json.dumps(document, sort_keys=True, indent=2, allow_nan=False) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Turn a result into what JSON knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return utc(value).isoformat().replace("+00:00", "Z")
     if isinstance(value, Mapping):
-        return {_text(str(key)): _plain(item) for key, item in value.items()}
+        return {_text(str(key)): to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, str):
@@ -170,7 +170,7 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int)):
         return value
     # Scalars of array libraries know their plain value.
-    return _plain(value.item()) if hasattr(value, "item") else _text(str(value))
+    return to_plain(value.item()) if hasattr(value, "item") else _text(str(value))
 
 
 def _text(value: str) -> str:

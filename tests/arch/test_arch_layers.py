@@ -148,6 +148,13 @@ def test_commands_know_the_loop_and_renderings_and_other_rooms_only_when_called(
     assert {} == offences(called)
 
 
+def test_the_api_knows_what_commands_know_and_nothing_of_the_terminal() -> None:
+    """It stands beside the commands: the same rooms, with methods in the place of options."""
+    (path,) = in_room("api")
+    assert set() == rooms_known(path) - {*GROUND, "loop", "render", *LAZY}
+    assert set() == outside(path) & {"typer", "rich", *HEAVY}
+
+
 def test_commands_load_no_engine_at_import() -> None:
     engines = {"numpy", "pandas", "pyarrow", "scipy", "deltalake", *HEAVY}
     found = {name_of(p): outside(p, lazy=False) & engines for p in in_room("commands", "app")}
@@ -165,7 +172,7 @@ def test_only_correct_may_load_the_training_libraries() -> None:
 
 
 def test_there_is_no_room_that_no_rule_knows() -> None:
-    known = {*GROUND, *STAGES, "store", "render", "loop", "commands", "app"}
+    known = {*GROUND, *STAGES, "store", "render", "loop", "commands", "app", "api"}
     assert set() == {room_of(p) for p in MODULES} - known - {"__init__", "__main__"}
 
 

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
+from loopllm_cli.commands._log import LOG, log_end
 from loopllm_cli.commands._projects import closing_projects
 from loopllm_cli.errors import ExitCode, LoopllmError
 
@@ -38,6 +39,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
                 code = finding.exit_code
             else:
                 sys.stdout.flush()
+                log_end(ExitCode.OK)
                 return result
             # Findings and errors flush here as well: later, nobody would catch a closed pipe.
             sys.stdout.flush()
@@ -49,6 +51,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except BaseException as error:  # engines written in Rust raise panics beside Exception
             _report_bug(error, as_json=as_json)
             code = ExitCode.BUG
+        log_end(code)
         raise typer.Exit(code)
 
     return run
@@ -67,6 +70,7 @@ def _let_go_of_pipe() -> None:
 def _say(error: LoopllmError, *, as_json: bool) -> None:
     from loopllm_cli.render.as_json import error_json
 
+    LOG.error("%s", error.message, extra={"facts": {"code": error.code, "hint": error.hint}})
     if as_json:
         sys.stdout.write(error_json(error))
     else:

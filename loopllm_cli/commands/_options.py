@@ -40,6 +40,9 @@ MarkdownOption = Annotated[
 JunitOption = Annotated[
     Path | None, typer.Option("--junit-out", help="Write JUnit XML for a CI server here.")
 ]
+LogOption = Annotated[
+    Path | None, typer.Option("--log-out", help="Append what is said to this file, as JSON lines.")
+]
 SinceOption = Annotated[
     str | None,
     typer.Option("--since", help="First moment: an ISO date or time (UTC), or an age such as 7d."),

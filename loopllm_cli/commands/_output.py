@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loopllm_cli.commands._log import LOG
 from loopllm_cli.errors import DataError, StoreUnavailable, UsageError
 from loopllm_cli.render.clean import clean_text
 
@@ -30,7 +31,9 @@ def stderr() -> Console:
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
-    """Write one line to stderr, unless asked to be quiet."""
+    """Write one line to stderr, unless asked to be quiet, and to the log if there is one."""
+    if text:
+        LOG.info("%s", text)
     if not quiet:
         sys.stderr.write(f"│ {clean_text(text)}\n")
 

@@ -9,6 +9,7 @@ import typer
 
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded, to_bug
+from loopllm_cli.commands._log import LOG, log_to
 from loopllm_cli.commands._output import print_json, remark, stdout, write_artefact
 from loopllm_cli.commands._projects import open_project
 from loopllm_cli.errors import UsageError
@@ -46,6 +47,7 @@ def run(
     json_out: opt.JsonOutOption = None,
     markdown_out: opt.MarkdownOption = None,
     junit_out: opt.JunitOption = None,
+    log_out: opt.LogOption = None,
     project: opt.ProjectOption = ".",
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
@@ -68,6 +70,7 @@ def run(
     from loopllm_cli.render.markdown import render_run_markdown
     from loopllm_cli.render.text_run import write_run
 
+    log_to(log_out)
     store = open_project(project, bulk=True)
     path = config or store.root / FILE_NAME
     if config is None and not path.is_file():
@@ -78,6 +81,9 @@ def run(
         path, now, until, lambda said: remark(said, quiet=quiet or not said), to_bug
     )
     result = (plan_loop if dry_run else run_loop)(store, settings, request)
+    for step in result.steps:
+        facts = {"step": step.name, "end": step.end.value, "seconds": round(step.seconds, 3)}
+        LOG.info("%s", step.text, extra={"facts": facts})
     record = to_json(result)
     if as_json:
         print_json(record)

@@ -8,6 +8,7 @@ import typer
 
 from loopllm_cli.commands import _options as opt
 from loopllm_cli.commands._boundary import guarded
+from loopllm_cli.commands._log import LOG, log_to
 from loopllm_cli.commands._output import print_json, remark, stdout
 from loopllm_cli.commands._progress import ProgressLine
 from loopllm_cli.commands._projects import open_project
@@ -40,6 +41,7 @@ def watch(
     from_start: StartOption = False,
     once: OnceOption = False,
     config: opt.ConfigOption = None,
+    log_out: opt.LogOption = None,
     project: opt.ProjectOption = ".",
     as_json: opt.JsonOption = False,
     quiet: opt.QuietOption = False,
@@ -56,6 +58,7 @@ def watch(
     from loopllm_cli.render.as_json import to_json, to_json_line
     from loopllm_cli.render.text_watch import beat_words, event_words, write_event, write_watch
 
+    log_to(log_out)
     store = open_project(project)
     settings = load_config(store.root, config)
     asked = tuple(sources or (str(store.root / one) for one in settings.run.sources))
@@ -70,6 +73,8 @@ def watch(
     def listen(events: list[WatchEvent], result: WatchResult) -> None:
         progress.done()
         for event in events:
+            facts = {"signal": event.signal.name, "worse": event.worse}
+            LOG.warning("%s", event_words(event), extra={"facts": facts})
             if as_json and not once:
                 print_json(to_json_line(event))
             elif not as_json:

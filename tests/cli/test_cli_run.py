@@ -149,7 +149,7 @@ def test_until_names_the_last_step(watched: Path) -> None:
     assert ["ingest", "upkeep", "drift"] == list(ends(document))
     said = loopllm("run", "--until", "dirft")
     assert 2 == said.code
-    assert "ingest, drift, pairs" in said.err
+    assert "ingest, upkeep, drift, pairs" in said.err
 
 
 def test_a_day_without_rows_is_said_and_fails_unless_it_is_allowed(watched: Path) -> None:
@@ -383,3 +383,16 @@ def test_a_secret_in_the_config_is_refused_and_not_repeated(
     assert 2 == said.code
     assert "[run] sources holds a secret" in said.err
     assert secret not in said.out + said.err
+
+
+def test_the_log_holds_every_step_and_the_end_as_json_lines(watched: Path) -> None:
+    for _ in range(2):
+        run("--until", "drift", "--log-out", "loop.log")
+    lines = [json.loads(line) for line in Path("loop.log").read_text("utf-8").splitlines()]
+    assert ["ingest", "upkeep", "drift"] * 2 == [line["step"] for line in lines if "step" in line]
+    assert [10, 10] == [line["exit_code"] for line in lines if "exit_code" in line]
+    assert all({"time", "level", "text"} <= line.keys() for line in lines)
+    assert 2 == loopllm("run", "--config", "no.toml", "--log-out", "loop.log").code
+    last = [json.loads(line) for line in Path("loop.log").read_text("utf-8").splitlines()][-2:]
+    assert ("error", 2) == (last[0]["level"], last[1]["exit_code"])
+    assert 4 == loopllm("run", "--log-out", "no/such/folder.log").code

@@ -16,6 +16,9 @@ from loopllm_cli.errors import StoreUnavailable
 from loopllm_cli.render.clean import clean_text
 
 LOG = logging.getLogger("loopllm")
+LOG.propagate = False
+# Without any handler, errors would go to stderr a second time.
+LOG.addHandler(logging.NullHandler())
 _MOST_CHARS = 2_000
 
 
@@ -39,11 +42,9 @@ def log_to(path: Path | None) -> None:
     Raises:
         StoreUnavailable: the file cannot be written.
     """
-    for handler in list(LOG.handlers):
-        LOG.removeHandler(handler)
-        handler.close()
-    LOG.propagate = False
-    LOG.addHandler(logging.NullHandler())
+    for earlier in LOG.handlers[1:]:
+        LOG.removeHandler(earlier)
+        earlier.close()
     if path is None:
         return
     try:

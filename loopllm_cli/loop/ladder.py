@@ -18,7 +18,7 @@ from pathlib import Path
 from loopllm_cli import __version__
 from loopllm_cli.config import Config
 from loopllm_cli.errors import ConfigError, StoreUnavailable
-from loopllm_cli.loop.rates import first_rate, next_of, next_rate
+from loopllm_cli.loop.rates import best, first_rate, next_of, next_rate
 from loopllm_cli.loop.repair import CorrectRequest, to_train_request
 from loopllm_cli.loop.rung_work import LadderProgress, Place, RungWork, rung_dict, write_text
 from loopllm_cli.loop.rungs import advise
@@ -151,8 +151,7 @@ def _finish(
     passed = [r for r in rungs if r.end is RungEnd.PASSED]
     unclear = any(r.end is RungEnd.UNCLEAR for r in rungs)
     gate = Gate.PASS if passed else Gate.INCONCLUSIVE if unclear else Gate.FAIL
-    # Of equals the lower rate: it has moved the model less.
-    won = min(passed, key=lambda r: (-round(r.recovered or 0.0, 2), r.learning_rate), default=None)
+    won = best(passed)
     result = LadderResult(
         ladder_id=place.ladder_id,
         model=request.correct.model,

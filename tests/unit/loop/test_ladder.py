@@ -15,7 +15,7 @@ from loopllm_cli.config import Config
 from loopllm_cli.errors import AlreadyExists, ConfigError
 from loopllm_cli.loop import rung_work
 from loopllm_cli.loop.ladder import LadderRequest, climb
-from loopllm_cli.loop.rates import first_rate, next_of, next_rate
+from loopllm_cli.loop.rates import best, first_rate, next_of, next_rate
 from loopllm_cli.loop.repair import CorrectRequest
 from loopllm_cli.loop.rung_work import LadderProgress
 from loopllm_cli.loop.rungs import advise, read_verification
@@ -85,6 +85,16 @@ def test_the_next_rate_follows_from_what_was_found(
     tried: list[Rung], expected: float | None
 ) -> None:
     assert expected == next_rate(tried, 1e-4)
+
+
+def test_held_out_pairs_send_the_search_on_and_decide_between_equals() -> None:
+    first = replace(rung(1e-4, PASSED, 0.99), held_out=0.87)
+    second = replace(rung(3e-4, PASSED, 0.99), held_out=1.0)
+    assert 3e-4 == next_rate([first], 1e-4)
+    assert None is next_rate([first, second], 1e-4)
+    assert second == best([first, second])
+    assert first == best([first, replace(second, held_out=0.87)])
+    assert None is best([])
 
 
 def test_the_first_that_passes_can_be_enough() -> None:

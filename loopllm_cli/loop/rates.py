@@ -95,13 +95,15 @@ def _is_enough(passed: Sequence[Rung]) -> bool:
 def best(passed: Sequence[Rung]) -> Rung | None:
     """Return the rung to keep: what brings most back, then what orders most held-out pairs rightly.
 
-    Of equals the lower rate: it has moved the model less.
+    What brings `ENOUGH` back is as good as what brings back more. Of equals the lower rate: it
+    has moved the model less.
     """
-    ranked = sorted(
-        passed,
-        key=lambda r: (-round(r.recovered or 0, 2), -round(r.held_out or 0, 2), r.learning_rate),
-    )
-    return ranked[0] if ranked else None
+
+    def rank(rung: Rung) -> tuple[float, float, float]:
+        back = min(round(rung.recovered or 0.0, 2), ENOUGH)
+        return -back, -round(rung.held_out or 0.0, 2), rung.learning_rate
+
+    return min(passed, key=rank, default=None)
 
 
 def next_of(rates: Sequence[float], tried: Sequence[Rung], *, stop_at_first: bool) -> float | None:

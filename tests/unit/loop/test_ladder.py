@@ -89,11 +89,12 @@ def test_the_next_rate_follows_from_what_was_found(
 
 def test_held_out_pairs_send_the_search_on_and_decide_between_equals() -> None:
     first = replace(rung(1e-4, PASSED, 0.99), held_out=0.87)
-    second = replace(rung(3e-4, PASSED, 0.99), held_out=1.0)
+    second = replace(rung(3e-4, PASSED, 0.98), held_out=1.0)
     assert 3e-4 == next_rate([first], 1e-4)
     assert None is next_rate([first, second], 1e-4)
     assert second == best([first, second])
     assert first == best([first, replace(second, held_out=0.87)])
+    assert first == best([first, replace(second, recovered=0.97)])
     assert None is best([])
 
 

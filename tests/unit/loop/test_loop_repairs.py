@@ -161,6 +161,7 @@ def test_what_is_answered_today_fills_up_but_not_what_a_pair_calls_the_worse(
     summary = make_pairs(project, Config(pairs=PairsConfig(retention_share=100.0)), FROM_DRIFT)
     folder = Path(summary.path)
     rows = pq.read_table(folder / "provenance.parquet").to_pylist()
-    assert 20 <= sum(row["rule"] == "answered so today" for row in rows) < 30
+    # Every second one is left to verify.
+    assert 7 <= sum(row["rule"] == "answered so today" for row in rows) < 22
     kept = pq.read_table(folder / "data" / "retention.parquet").to_pylist()
     assert REFUSAL not in {row["chosen"][0]["content"] for row in kept}

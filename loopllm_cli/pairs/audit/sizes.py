@@ -46,7 +46,7 @@ def _retained(case: Case) -> Finding:
     needed = run is not None and bool(run.segments)
     severity = Severity.WARN if needed and n < wanted else Severity.OK
     total = n + n_train
-    text = f"{n:,} liked answers of untouched traffic to {n_train:,} pairs"
+    text = f"{n:,} retained answers of untouched traffic to {n_train:,} pairs"
     remedy = "collect thumbs up where nothing drifted: they keep the rest as it is"
     return Finding(
         "retention-share", severity, text, n, n / total if total else None, None, None,

@@ -55,8 +55,8 @@ def watch(
     from loopllm_cli.config import load_config
     from loopllm_cli.loop.alarms import addresses, announce_watch
     from loopllm_cli.loop.watching import WatchRequest, keep_watching, watching
-    from loopllm_cli.render.as_json import to_json, to_json_line
-    from loopllm_cli.render.text_watch import beat_words, event_words, write_event, write_watch
+    from loopllm_cli.render.as_json import to_json
+    from loopllm_cli.render.text_watch import beat_words, event_words, write_watch
 
     log_to(log_out)
     store = open_project(project)
@@ -72,13 +72,7 @@ def watch(
 
     def listen(events: list[WatchEvent], result: WatchResult) -> None:
         progress.done()
-        for event in events:
-            facts = {"signal": event.signal.name, "worse": event.worse}
-            LOG.warning("%s", event_words(event), extra={"facts": facts})
-            if as_json and not once:
-                print_json(to_json_line(event))
-            elif not as_json:
-                write_event(stdout(), event)
+        _write_events(events, as_json=as_json, once=once)
         progress.show(beat_words(result))
         try:
             said = [event_words(event) for event in result.worse]
@@ -95,3 +89,17 @@ def watch(
     elif not as_json:
         write_watch(stdout(), result)
     raise typer.Exit(ExitCode.DEGRADED if result.status is Status.DEGRADED else ExitCode.OK)
+
+
+def _write_events(events: list[WatchEvent], *, as_json: bool, once: bool) -> None:
+    """Write what changed; a single document of JSON, at the end, holds it all."""
+    from loopllm_cli.render.as_json import to_json_line
+    from loopllm_cli.render.text_watch import event_words, write_event
+
+    for event in events:
+        facts = {"signal": event.signal.name, "worse": event.worse}
+        LOG.warning("%s", event_words(event), extra={"facts": facts})
+        if as_json and not once:
+            print_json(to_json_line(event))
+        elif not as_json:
+            write_event(stdout(), event)

@@ -7,14 +7,14 @@ and nobody disliked. Found in the store, so that no window has to be read whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from zlib import crc32
 
 from loopllm_cli.loop.judged_rows import to_answers
 from loopllm_cli.model import DriftResult
 from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.evidence.evidence import Evidence
-from loopllm_cli.pairs.untouched import Settled
+from loopllm_cli.pairs.untouched import RIGHT, TODAY, UNCHANGED, Settled
 from loopllm_cli.profiles.baseline import Baseline
 from loopllm_cli.signals.answers import is_right
 from loopllm_cli.signals.batch import RowBatch
@@ -23,9 +23,6 @@ from loopllm_cli.store import tables
 from loopllm_cli.store.project import Project
 from loopllm_cli.store.windows import where_clause
 
-UNCHANGED = "same answer as in the baseline"
-RIGHT = "known to be right"
-TODAY = "answered so today"
 # Five times what is retained by default: the split and the guards refuse some of them.
 _MOST = 5_000
 _PER_CONTEXT = "row_number() OVER (PARTITION BY context_hash ORDER BY request_time, interaction_id)"
@@ -40,27 +37,38 @@ def settled_answers(
 
     First those that the baseline's window has in the same words to the same context, then those
     that are known to be right, then any others. One per context and reason, the first in time, of
-    contexts in the order of their hash; none from a drifted segment, and none that somebody
-    disliked or corrected.
+    contexts in the order of their hash; none from a drifted segment, none that somebody disliked
+    or corrected, and none for being given today where known right answers are mostly missed.
     """
-    return [one for why in _SQL for one in _of(project, drift, evidence, why)]
+    found = {why: _answers(project, drift, why) for why in _SQL}
+    drifted: set[str | None] = {segment.label for segment in drift[0].segments}
+    closed = {UNCHANGED: drifted, RIGHT: drifted, TODAY: drifted | _missed(found[RIGHT])}
+    return [
+        (answer, why)
+        for why, answers in found.items()
+        for answer in answers
+        if answer.segment not in closed[why]
+        and not _is_disliked(answer, evidence)
+        and not _is_left_to_verify(answer, why)
+        and (why != RIGHT or _is_right(answer))
+    ]
 
 
-def _of(
-    project: Project, drift: tuple[DriftResult, Baseline], evidence: Evidence, why: str
-) -> Iterator[Settled]:
+def _answers(project: Project, drift: tuple[DriftResult, Baseline], why: str) -> list[Answer]:
     run, baseline = drift
     rows = tables.select(project.interactions, _SQL[why](run, baseline))
     if rows is None or not rows.num_rows:
-        return
+        return []
     segments = baseline.segments
-    labels = [segments.label(int(k)) for k in segments.assign(RowBatch(rows))]
-    drifted = {segment.label for segment in run.segments}
-    for answer in to_answers(rows, labels):
-        if answer.segment in drifted or _is_disliked(answer, evidence):
-            continue
-        if not _is_left_to_verify(answer, why) and (why != RIGHT or _is_right(answer)):
-            yield answer, why
+    return to_answers(rows, [segments.label(int(k)) for k in segments.assign(RowBatch(rows))])
+
+
+def _missed(known: list[Answer]) -> set[str | None]:
+    """Return the segments where more of the known right answers are missed than given."""
+    balance: Counter[str | None] = Counter()
+    for answer in known:
+        balance[answer.segment] += 1 if _is_right(answer) else -1
+    return {segment for segment, surplus in balance.items() if surplus < 0}
 
 
 def _unchanged_sql(run: DriftResult, baseline: Baseline) -> str:

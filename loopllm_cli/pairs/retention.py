@@ -20,7 +20,7 @@ from loopllm_cli.pairs.evidence.evidence import Evidence
 from loopllm_cli.pairs.guards import refuse_answer
 from loopllm_cli.pairs.selection.split import Seen
 from loopllm_cli.pairs.selection.wording import canonical_words, last_user_text
-from loopllm_cli.pairs.untouched import Untouched
+from loopllm_cli.pairs.untouched import TODAY, Untouched
 from loopllm_cli.sources.rows import normalise
 
 LIKED = "liked answer"
@@ -39,8 +39,9 @@ def choose_retained(
 
     Liked ones up to `retention`; settled ones as far as these are fewer than `retention_share` of
     the training pairs, or than `FEWEST`. None shares a user, a conversation or nearly its prompt
-    with a held-out pair, and none is what a pair calls the worse; of the settled ones, none says
-    what any pair calls the worse: the borders of segments are not those of topics.
+    with a held-out pair, and none is what a pair calls the worse. Of those whose only reason is
+    that they are given today, none says what any pair calls the worse: the borders of segments are
+    not those of topics. What is right of old stays, though it be wrong elsewhere.
 
     Args:
         split: training and held-out pairs.
@@ -55,7 +56,7 @@ def choose_retained(
     settled = _in_turns(
         _retained(answer, (), why)
         for answer, why in untouched.settled
-        if normalise(answer.text) not in worse and gate.takes(answer)
+        if not (why == TODAY and normalise(answer.text) in worse) and gate.takes(answer)
     )
     return liked + settled[: max(0, wanted - len(liked))]
 

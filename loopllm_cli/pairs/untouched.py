@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from loopllm_cli.pairs.evidence.answer import Answer
 
+UNCHANGED = "same answer as in the baseline"
+RIGHT = "known to be right"
+TODAY = "answered so today"
 Settled = tuple[Answer, str]
-"""An answer that is surely still good, and why."""
+"""An answer that is still good, and why: one of the reasons above, the last the weakest."""
 
 
 @dataclass(frozen=True)

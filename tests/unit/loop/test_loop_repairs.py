@@ -165,3 +165,28 @@ def test_what_is_answered_today_fills_up_but_not_what_a_pair_calls_the_worse(
     assert 7 <= sum(row["rule"] == "answered so today" for row in rows) < 22
     kept = pq.read_table(folder / "data" / "retention.parquet").to_pylist()
     assert REFUSAL not in {row["chosen"][0]["content"] for row in kept}
+
+
+@pytest.mark.parametrize(("missed", "kept"), [(6, True), (24, False)])
+def test_where_known_right_answers_are_missed_nothing_is_kept_for_being_given_today(
+    project_dir: Path, missed: int, kept: bool
+) -> None:
+    asked = []
+    for k in range(120):
+        late = k >= 60
+        record = flat_record(
+            9000 + k,
+            prompt=f"May I see parcel {k}?",
+            response=f"Here is {k}.",
+            user_id=f"v{k}",
+            timestamp=stamp(START + timedelta(days=27 if late else 1)),
+            model=f"m-{1 + late}",
+            prompt_name="see",
+        )
+        if k >= 90:
+            record["reference_answer"] = "Nowhere." if k < 90 + missed else f"Here is {k}."
+        asked.append(record)
+    project = compare(project_dir, [*logs(), *asked])
+    summary = make_pairs(project, Config(pairs=PairsConfig(retention_share=100.0)), FROM_DRIFT)
+    rows = pq.read_table(Path(summary.path) / "provenance.parquet").to_pylist()
+    assert kept == any(row["rule"] == "answered so today" for row in rows)

@@ -10,7 +10,7 @@ from pair_evidence import BAD, GOOD, answer, build, comparison, correction, down
 from loopllm_cli.pairs.build import BuiltPairs
 from loopllm_cli.pairs.evidence.answer import Answer
 from loopllm_cli.pairs.evidence.vote import Vote
-from loopllm_cli.pairs.untouched import Untouched
+from loopllm_cli.pairs.untouched import RIGHT, TODAY, UNCHANGED, Untouched
 
 
 def names(built: BuiltPairs) -> list[str]:
@@ -135,6 +135,19 @@ def test_settled_answers_fill_up_to_the_share_of_the_training_pairs() -> None:
     assert ["known"] * 160 == [kept.source for kept in built.retention]
     none = build(answers, only, retention=2, untouched=Untouched(settled=settled(50)))
     assert 2 == len(none.retention)
+
+
+@pytest.mark.parametrize(
+    ("why", "kept"), [(UNCHANGED, ["s0", "s1"]), (RIGHT, ["s0", "s1"]), (TODAY, ["s1"])]
+)
+def test_what_a_pair_calls_the_worse_may_be_right_elsewhere_if_more_speaks_for_it_than_today(
+    why: str, kept: list[str]
+) -> None:
+    """A hand-over is wrong for who wants to cancel, and right for who wants a person."""
+    answers, votes = evidence_with_heldout()
+    only = [vote for vote in votes if vote.kind == "correction"]
+    elsewhere = [(answer(f"s{i}", text, to=f"s{i}"), why) for i, text in enumerate((BAD, GOOD))]
+    assert kept == names(build(answers, only, untouched=Untouched(settled=elsewhere)))
 
 
 def test_a_settled_answer_to_a_held_out_question_is_not_retained() -> None:

@@ -165,13 +165,12 @@ def test_a_rate_that_retained_answers_make_bearable_passes_only_if_it_is_good(
     ended = prove(project, project / f"warm-{seed}")
     shares = quality(project, f"warm-{seed}")
     print(ended.stdout, shares)
-    fixed = statistics.mean(shares[intent] for intent in BROKEN)
-    kept = statistics.mean(shares[intent] for intent in shares.keys() - set(BROKEN))
+    assert ended.code in (0, 11, 12)
     if ended.code == 0:
-        assert fixed >= 0.93
-        assert kept >= 0.95, "more lost than `max_loss` allows"
-    else:
-        assert ended.code in (11, 12)
+        assert statistics.mean(shares[intent] for intent in BROKEN) >= 0.93
+        kept = [share for intent, share in shares.items() if intent not in BROKEN]
+        assert statistics.mean(kept) >= 0.95, "more lost than `max_loss` allows"
+        assert min(kept) >= 0.80
 
 
 @SEEDS
